@@ -1,0 +1,63 @@
+import { EmbeddingSpaceMismatchError } from '../errors.js';
+
+/**
+ * What makes two vectors comparable. Vectors of two spaces must never be stored together or compared, not even where their dimensions
+ * agree: nothing would fail, and every search result would be noise.
+ */
+export interface EmbeddingSpace {
+  /** The model's name, such as `all-MiniLM-L6-v2` or `azure-text-embedding-3-small`. */
+  readonly model: string;
+  /** What fixes the weights (a commit, a checksum), or null where a provider does not tell, as gateways do not. */
+  readonly revision: string | null;
+  /** The length of a vector. */
+  readonly dimension: number;
+  /** How token vectors become one, or null where the provider keeps it to itself. */
+  readonly pooling: 'mean' | 'cls' | 'max' | 'last_token' | null;
+  /** What is put before documents and queries, or null for nothing. A pair belongs to one space: that is how such models are trained. */
+  readonly prompts: { readonly query: string; readonly document: string } | null;
+  /** Whether vectors have length 1, or null where the provider does not promise it. */
+  readonly normalized: boolean | null;
+  /** The number format that the model computes in (`fp32`, `int8`, …), or null where the provider does not tell. */
+  readonly dtype: string | null;
+}
+
+/** A space as known before the first vector: a gateway's dimension is only known from its first response. */
+export type DeclaredEmbeddingSpace = Omit<EmbeddingSpace, 'dimension'> & { readonly dimension: number | null };
+
+const unknown = '?';
+
+/**
+ * The space as one string, equal for equal spaces; it is what is stored beside a collection.
+ *
+ * @example
+ * embeddingSpaceId(space) // 'all-MiniLM-L6-v2|rev=6638f625a0a6|dim=384|pool=mean|prompts=none|norm=true|dtype=fp32'
+ */
+export function embeddingSpaceId(space: DeclaredEmbeddingSpace): string {
+  return [
+    encodeURIComponent(space.model),
+    `rev=${space.revision === null ? unknown : encodeURIComponent(space.revision)}`,
+    `dim=${space.dimension ?? unknown}`,
+    `pool=${space.pooling ?? unknown}`,
+    `prompts=${space.prompts === null ? 'none' : encodeURIComponent(JSON.stringify([space.prompts.query, space.prompts.document]))}`,
+    `norm=${space.normalized ?? unknown}`,
+    `dtype=${space.dtype ?? unknown}`,
+  ].join('|');
+}
+
+/** Whether a provider that declares `declared` can produce vectors of `space`; a dimension that is not known yet is given the benefit of the doubt. */
+export function mayProduceSpace(declared: DeclaredEmbeddingSpace, spaceId: string): boolean {
+  const known = embeddingSpaceId(declared);
+  if (declared.dimension !== null) return known === spaceId;
+  return known === spaceId.replace(/\|dim=\d+\|/, `|dim=${unknown}|`);
+}
+
+/** @throws {@link EmbeddingSpaceMismatchError} unless `received` is the space `expected`. */
+export function requireSameSpace(expected: string, received: DeclaredEmbeddingSpace, what: string): void {
+  if (mayProduceSpace(received, expected)) return;
+  const id = embeddingSpaceId(received);
+  throw new EmbeddingSpaceMismatchError(
+    `${what} holds vectors of the embedding space ${expected}, but these are of ${id}. Vectors of two spaces cannot be compared, ` +
+      'even where their dimensions agree. Use the provider and model it was made with, or build a new collection and embed its records again.',
+    { expected, received: id },
+  );
+}

@@ -1,0 +1,35 @@
+import type { EmbeddingProvider } from './embedding-provider.js';
+import type { Integration } from './integration-repository.js';
+import type { Logger } from './logger.js';
+import type { TextProvider } from './text-provider.js';
+import type { UsageRecorder } from './usage-recorder.js';
+
+/** What a provider is asked for. */
+export type Operation = 'embedding' | 'text';
+
+/** A provider made from an integration: always embeddings, text where it has `generateText`. */
+export type AiProvider = EmbeddingProvider & Partial<TextProvider>;
+
+export interface ProviderContext {
+  readonly integration: Integration;
+  /** Bound to the integration's tenant; told of every answered request. */
+  readonly usageRecorder: UsageRecorder;
+  readonly logger?: Logger | undefined;
+}
+
+/** How rows with one value of `integrations.provider` become provider objects. Each adapter exports one; a host may add its own. */
+export interface ProviderKind {
+  /** The value of `integrations.provider`. */
+  readonly name: string;
+  /** Whether it runs in this process and costs nothing: `auto` sends it the small calls. */
+  readonly isLocal: boolean;
+  readonly operations: readonly Operation[];
+  /** Whether the row's own model is made for the operation; such rows are preferred. Absent: it always is. */
+  isMadeFor?(integration: Integration, operation: Operation): boolean;
+  /**
+   * Makes the provider. No network, no model load: both wait for the first call.
+   *
+   * @throws `AiProviderError` with code `invalid_config` or `credential_invalid` for a row that cannot work.
+   */
+  create(context: ProviderContext): AiProvider | Promise<AiProvider>;
+}

@@ -1,0 +1,78 @@
+import type { CallOptions } from './embedding-provider.js';
+
+/** What a payload or a filter may hold. */
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+
+export interface VectorRecord {
+  /** The record's key in its table. The same key replaces what was stored under it. */
+  readonly recordId: string | number;
+  readonly vector: ArrayLike<number>;
+  /** Anything to filter by or to get back. `client_id`, `table_name` and `record_id` are set by the store and refused here. */
+  readonly metadata?: Readonly<Record<string, JsonValue>> | undefined;
+}
+
+export interface SimilarRecord {
+  /** The id of the point in the store. */
+  readonly id: string;
+  /** Cosine similarity, -1 to 1. */
+  readonly score: number;
+  readonly recordId: string | number;
+  readonly tableName: string;
+  readonly metadata: Readonly<Record<string, JsonValue>>;
+}
+
+export interface CreateCollectionOptions extends CallOptions {
+  /** The length of the vectors. @default 1536 */
+  readonly vectorSize?: number | undefined;
+  /** Pins the collection to an embedding space (its `embeddingSpaceId`). An existing collection with another pin is an error. */
+  readonly embeddingSpace?: string | undefined;
+}
+
+export interface CollectionDescription {
+  readonly vectorSize: number;
+  /** The pinned embedding space, or null where the collection was made without one. */
+  readonly embeddingSpace: string | null;
+  readonly pointCount: number;
+}
+
+export interface SearchOptions extends CallOptions {
+  /** @default 10 */
+  readonly limit?: number | undefined;
+  /** The lowest cosine similarity of a hit. @default 0.7 */
+  readonly scoreThreshold?: number | undefined;
+  /** Narrows the search further; it can never widen it beyond the tenant. Qdrant's filter form (`must`, `should`, `must_not`, …). */
+  readonly filter?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Vectors of many tenants, each seeing only its own. */
+export interface VectorStore {
+  /** Makes the collection unless it exists with the same vector size and embedding space. */
+  createCollection(tenantId: number, tableName: string, options?: CreateCollectionOptions): Promise<void>;
+  /** Undefined where there is no such collection. */
+  describeCollection(
+    tenantId: number,
+    tableName: string,
+    options?: CallOptions,
+  ): Promise<CollectionDescription | undefined>;
+  /** Returns the point ids in the order of the records. */
+  upsertVectorsBatch(
+    tenantId: number,
+    tableName: string,
+    records: readonly VectorRecord[],
+    options?: CallOptions,
+  ): Promise<string[]>;
+  searchSimilar(
+    tenantId: number,
+    tableName: string,
+    vector: ArrayLike<number>,
+    options?: SearchOptions,
+  ): Promise<SimilarRecord[]>;
+  /** Deletes by record id; unknown ids are no error. */
+  deleteRecords(
+    tenantId: number,
+    tableName: string,
+    recordIds: readonly (string | number)[],
+    options?: CallOptions,
+  ): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,223 @@
+/**
+ * What went wrong, as a stable string. `code` is the contract: messages may be reworded in any release, codes may not.
+ * docs/errors.md lists every code with its cause and what to do.
+ */
+export type AiProviderErrorCode =
+  | 'aborted_by_close'
+  | 'authentication_failed'
+  | 'circuit_open'
+  | 'credential_invalid'
+  | 'deadline_exceeded'
+  | 'dimension_mismatch'
+  | 'embedding_partially_failed'
+  | 'embedding_space_mismatch'
+  | 'fallback_invalid'
+  | 'input_refused'
+  | 'integration_not_found'
+  | 'invalid_config'
+  | 'invalid_input'
+  | 'invalid_response'
+  | 'isolation_violated'
+  | 'missing_dependency'
+  | 'model_unavailable'
+  | 'providers_exhausted'
+  | 'quota_exceeded'
+  | 'rate_limited'
+  | 'repository_failed'
+  | 'storage_corrupt'
+  | 'storage_locked'
+  | 'unavailable'
+  | 'unknown_provider'
+  | 'unsupported_operation'
+  | 'vector_store_failed'
+  | 'worker_crashed';
+
+const brand = Symbol.for('@pulse/ai-providers.error');
+
+export interface AiProviderErrorOptions {
+  readonly code: AiProviderErrorCode;
+  /** Whether the same call may succeed later without a change by the caller. @default false */
+  readonly isRetryable?: boolean;
+  readonly cause?: unknown;
+}
+
+/**
+ * The base of every error that this library throws, except the caller's own abort, which is rethrown untouched.
+ * No message holds an API key, a prompt, a text or a vector.
+ *
+ * Use {@link isAiProviderError} rather than `instanceof`: it also recognises errors of the other module format (ESM or CJS).
+ */
+export class AiProviderError extends Error {
+  override readonly name: string = 'AiProviderError';
+  readonly code: AiProviderErrorCode;
+  readonly isRetryable: boolean;
+
+  constructor(message: string, options: AiProviderErrorOptions) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.code = options.code;
+    this.isRetryable = options.isRetryable ?? false;
+    Object.defineProperty(this, brand, { value: true });
+  }
+}
+
+/**
+ * Tells whether a value is an error of this library, also across ESM and CJS copies of it.
+ *
+ * @example
+ * try { await manager.generateEmbeddings(texts, { tenantId }) }
+ * catch (error) { if (isAiProviderError(error) && error.isRetryable) requeue() ; else throw error }
+ */
+export function isAiProviderError(value: unknown): value is AiProviderError {
+  return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true;
+}
+
+/** A value from the caller is unusable; thrown before any I/O. `position` is its index where it stood in a list. */
+export class InvalidInputError extends AiProviderError {
+  override readonly name = 'InvalidInputError';
+  readonly position: number | undefined;
+
+  constructor(message: string, options: { readonly position?: number; readonly cause?: unknown } = {}) {
+    super(message, { code: 'invalid_input', ...('cause' in options ? { cause: options.cause } : {}) });
+    this.position = options.position;
+  }
+}
+
+/** An optional package that the called part needs is not installed. The message holds the install line. */
+export class MissingDependencyError extends AiProviderError {
+  override readonly name = 'MissingDependencyError';
+  readonly packageName: string;
+
+  constructor(packageName: string, neededFor: string, cause: unknown) {
+    super(
+      `${neededFor} needs the package ${packageName}, which could not be loaded. Install it: npm install ${packageName}`,
+      {
+        code: 'missing_dependency',
+        cause,
+      },
+    );
+    this.packageName = packageName;
+  }
+}
+
+export interface ProviderErrorOptions extends AiProviderErrorOptions {
+  /** The id of the provider object, such as `wex_ai_gateway:12`. */
+  readonly provider: string;
+  readonly status?: number | undefined;
+  readonly requestId?: string | undefined;
+  readonly retryAfterMs?: number | undefined;
+  readonly attempts?: number | undefined;
+}
+
+/** A provider could not do what it was asked. */
+export class ProviderError extends AiProviderError {
+  override readonly name: string = 'ProviderError';
+  readonly provider: string;
+  /** The HTTP status, where there was a response. */
+  readonly status: number | undefined;
+  /** The server's id of the request, to quote to its operators. */
+  readonly requestId: string | undefined;
+  /** How long the server asked to wait, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
+  /** How many requests were made. */
+  readonly attempts: number | undefined;
+
+  constructor(message: string, options: ProviderErrorOptions) {
+    super(message, options);
+    this.provider = options.provider;
+    this.status = options.status;
+    this.requestId = options.requestId;
+    this.retryAfterMs = options.retryAfterMs;
+    this.attempts = options.attempts;
+  }
+}
+
+/** An input that got no vector, and why. */
+export interface EmbeddingFailure {
+  readonly position: number;
+  readonly error: AiProviderError;
+}
+
+/**
+ * Some inputs of a call got no vector. The vectors that were computed, and perhaps paid for, are in `partialResult`
+ * (an `EmbeddingResult` whose `embeddings` has `undefined` where an input failed): store them and send only the failed ones again.
+ */
+export class PartialEmbeddingError<Result = unknown> extends ProviderError {
+  override readonly name = 'PartialEmbeddingError';
+  /** One entry a failed input, ordered by position. */
+  readonly failures: readonly EmbeddingFailure[];
+  readonly partialResult: Result;
+
+  constructor(
+    message: string,
+    options: Omit<ProviderErrorOptions, 'code'> & {
+      readonly failures: readonly EmbeddingFailure[];
+      readonly partialResult: Result;
+    },
+  ) {
+    super(message, { ...options, code: 'embedding_partially_failed' });
+    this.failures = options.failures;
+    this.partialResult = options.partialResult;
+  }
+}
+
+/** Vectors of two embedding spaces would have been mixed; they cannot be compared, even where their dimensions agree. */
+export class EmbeddingSpaceMismatchError extends AiProviderError {
+  override readonly name = 'EmbeddingSpaceMismatchError';
+  /** The ids of the two spaces, see `embeddingSpaceId`. */
+  readonly expected: string;
+  readonly received: string;
+
+  constructor(message: string, options: { readonly expected: string; readonly received: string }) {
+    super(message, { code: 'embedding_space_mismatch' });
+    this.expected = options.expected;
+    this.received = options.received;
+  }
+}
+
+/** Every provider that was allowed for a call failed; `errors` has one entry each, in the order tried. */
+export class ProvidersExhaustedError extends AiProviderError {
+  override readonly name = 'ProvidersExhaustedError';
+  readonly errors: readonly AiProviderError[];
+
+  constructor(message: string, errors: readonly AiProviderError[]) {
+    super(message, {
+      code: 'providers_exhausted',
+      isRetryable: errors.some((error) => error.isRetryable),
+      cause: errors[0],
+    });
+    this.errors = errors;
+  }
+}
+
+/** The vector store refused or failed an operation. */
+export class VectorStoreError extends AiProviderError {
+  override readonly name: string = 'VectorStoreError';
+  readonly collection: string | undefined;
+  readonly status: number | undefined;
+
+  constructor(
+    message: string,
+    options: AiProviderErrorOptions & {
+      readonly collection?: string | undefined;
+      readonly status?: number | undefined;
+    },
+  ) {
+    super(message, options);
+    this.collection = options.collection;
+    this.status = options.status;
+  }
+}
+
+/** The host's database failed an operation on `integrations` or `ai_usage_trackings`. */
+export class RepositoryError extends AiProviderError {
+  override readonly name = 'RepositoryError';
+  readonly operation: string;
+
+  constructor(
+    message: string,
+    options: { readonly operation: string; readonly isRetryable: boolean; readonly cause: unknown },
+  ) {
+    super(message, { code: 'repository_failed', isRetryable: options.isRetryable, cause: options.cause });
+    this.operation = options.operation;
+  }
+}

@@ -1,0 +1,48 @@
+import { InvalidInputError } from '../errors.js';
+
+/** Says what came without showing it: a text or a key must never reach a message. */
+export function describeValue(value: unknown): string {
+  if (value === null) return 'null';
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
+  if (typeof value === 'string') return value === '' ? 'an empty string' : `a string of ${value.length} characters`;
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  return value === undefined ? 'undefined' : `a value of type ${typeof value}`;
+}
+
+/** @throws {@link InvalidInputError} unless `value` is a positive safe integer. */
+export function requirePositiveInteger(value: unknown, name: string): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
+  throw new InvalidInputError(`Expected \`${name}\` to be a positive safe integer, got ${describeValue(value)}.`);
+}
+
+/** @throws {@link InvalidInputError} unless `value` is a positive safe integer. */
+export function requireTenantId(value: unknown): number {
+  return requirePositiveInteger(value, 'tenantId');
+}
+
+/** @throws {@link InvalidInputError} unless `value` is a string with at least one character. */
+export function requireNonEmptyString(value: unknown, name: string): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw new InvalidInputError(`Expected \`${name}\` to be a non-empty string, got ${describeValue(value)}.`);
+}
+
+/**
+ * Texts to embed: an array of strings with at least one character each.
+ *
+ * @throws {@link InvalidInputError} with the position of the first text that is not.
+ */
+export function requireTexts(texts: unknown): readonly string[] {
+  if (!Array.isArray(texts)) {
+    throw new InvalidInputError(`Expected \`texts\` to be an array of strings, got ${describeValue(texts)}.`);
+  }
+  for (let position = 0; position < texts.length; position++) {
+    const text: unknown = texts[position];
+    if (typeof text !== 'string' || text === '') {
+      throw new InvalidInputError(
+        `Expected \`texts[${position}]\` to be a non-empty string, got ${describeValue(text)}.`,
+        { position },
+      );
+    }
+  }
+  return texts;
+}
