@@ -6,6 +6,7 @@ export type AiProviderErrorCode =
   | 'aborted_by_close'
   | 'authentication_failed'
   | 'circuit_open'
+  | 'collection_not_found'
   | 'credential_invalid'
   | 'deadline_exceeded'
   | 'dimension_mismatch'
