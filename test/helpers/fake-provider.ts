@@ -111,6 +111,7 @@ export function fakeKind(
     provider: (integrationId) => made.findLast((provider) => provider.id === `${name}:${integrationId}`)!,
     create: (context) => {
       const provider = new FakeProvider(context, dimension, declaresDimension);
+      if (!generatesText) Object.defineProperty(provider, 'generateText', { value: undefined });
       made.push(provider);
       return provider;
     },
