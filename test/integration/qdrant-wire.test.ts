@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isAiProviderError, PartialUpsertError, type VectorStoreError } from '../../src/errors.js';
 import { PulseQdrantClient } from '../../src/vector-stores/qdrant/pulse-qdrant-client.js';
 import type { QdrantClientLike } from '../../src/vector-stores/qdrant/qdrant-client-like.js';
-import { StubQdrantServer, sendJson } from '../support/stub-qdrant-server.js';
+import { StubQdrantServer, sendJson } from '../helpers/stub-qdrant-server.js';
 
 // The compiler proves here that both lines of the real client satisfy our structural type.
 const lines: Record<string, (port: number, timeout?: number) => QdrantClientLike> = {
