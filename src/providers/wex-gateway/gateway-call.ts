@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import pRetry from 'p-retry';
 import { type AiProviderError, isAiProviderError, ProviderError } from '../../errors.js';
+import { withDeadline } from '../../internal/with-deadline.js';
 import { type Endpoint, toProviderError } from './to-provider-error.js';
 import { longestTimerMs } from './wex-gateway-options.js';
 
@@ -146,31 +147,19 @@ export class GatewayCall {
     send: (signal: AbortSignal, attempt: number) => Promise<Result>,
     attempt: number,
   ): Promise<Result> {
-    this.signal.throwIfAborted();
     const { timeoutMs, endpoint } = this.#options;
-    const controller = new AbortController();
-    const { signal } = controller;
-    let reject: (reason: unknown) => void = () => {};
-    // Also ends a `fetch` that does not heed its signal.
-    const aborted = new Promise<never>((_, rejectAborted) => {
-      reject = rejectAborted;
-    });
-    const abort = (reason: unknown) => {
-      controller.abort(reason);
-      reject(reason);
-    };
-    const onAbort = () => abort(this.signal.reason);
-    this.signal.addEventListener('abort', onAbort);
-    const timer = setTimeout(() => abort(this.#tooLate('unavailable', timeoutMs, attempt)), timeoutMs);
-    this.requestCount++;
-    try {
-      return await Promise.race([send(signal, attempt), aborted]);
-    } catch (error) {
-      throw signal.aborted ? signal.reason : toProviderError(error, endpoint, attempt);
-    } finally {
-      clearTimeout(timer);
-      this.signal.removeEventListener('abort', onAbort);
-    }
+    const timeoutError = () => this.#tooLate('unavailable', timeoutMs, attempt);
+    return withDeadline(
+      async (signal) => {
+        this.requestCount++;
+        try {
+          return await send(signal, attempt);
+        } catch (error) {
+          throw signal.aborted ? signal.reason : toProviderError(error, endpoint, attempt);
+        }
+      },
+      { timeoutMs, signals: [this.signal], timeoutError },
+    );
   }
 
   #tooLate(code: 'deadline_exceeded' | 'unavailable', afterMs: number, attempts?: number): ProviderError {

@@ -128,6 +128,7 @@ export class GatewayEmbeddings {
     return {
       embeddings,
       embeddingSpace: { ...declared, dimension: declared.dimension ?? 0 },
+      model,
       usage: { inputCount, inputTokens },
     };
   }
@@ -150,6 +151,7 @@ export class GatewayEmbeddings {
     const partialResult: PartialEmbeddingResult = {
       embeddings,
       embeddingSpace: dimension === null ? null : { ...space, dimension },
+      model,
       usage: { inputCount, inputTokens },
     };
     throw new PartialEmbeddingError(
