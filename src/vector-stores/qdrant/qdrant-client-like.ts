@@ -6,26 +6,47 @@
  * the optional peer is not installed.
  */
 export interface QdrantClientLike {
+  /**
+   * The generated API of the real client. Its 1.18 line drops `metadata` in `createCollection`; only this way does a collection have its
+   * owner and embedding space from its first moment. A stand-in leaves it out and takes `metadata` in `createCollection`.
+   */
+  api?(): { createCollection(request: QdrantRequest): Promise<unknown> };
+  /** Whether `upsert` and queries take a `Float32Array` as it is. The real client does not: JSON makes an object of one. */
+  readonly acceptsFloat32Array?: boolean;
+
+  versionInfo(): Promise<{ version: string }>;
+
   getCollections(): Promise<{ collections: { name: string }[] }>;
   collectionExists(collectionName: string): Promise<{ exists: boolean }>;
-  // biome-ignore lint/suspicious/noExplicitAny: structural counterpart of generated types
-  getCollection(collectionName: string): Promise<any>;
+  getCollection(collectionName: string): Promise<QdrantResponse>;
   createCollection(collectionName: string, request: QdrantRequest): Promise<boolean>;
   updateCollection(collectionName: string, request: QdrantRequest): Promise<boolean>;
   deleteCollection(collectionName: string, request?: QdrantRequest): Promise<boolean>;
-  createPayloadIndex(collectionName: string, request: QdrantRequest): Promise<unknown>;
-  upsert(collectionName: string, request: QdrantRequest): Promise<unknown>;
-  delete(collectionName: string, request: QdrantRequest): Promise<unknown>;
+  createPayloadIndex(collectionName: string, request: QdrantRequest): Promise<QdrantResponse>;
+  getAliases(): Promise<{ aliases: { alias_name: string; collection_name: string }[] }>;
+  updateCollectionAliases(request: QdrantRequest): Promise<boolean>;
+
+  upsert(collectionName: string, request: QdrantRequest): Promise<QdrantResponse>;
+  delete(collectionName: string, request: QdrantRequest): Promise<QdrantResponse>;
+
   query(collectionName: string, request: QdrantRequest): Promise<{ points: QdrantPoint[] }>;
+  queryBatch(collectionName: string, request: QdrantRequest): Promise<{ points: QdrantPoint[] }[]>;
+  queryGroups(
+    collectionName: string,
+    request: QdrantRequest,
+  ): Promise<{ groups: { id: string | number; hits: QdrantPoint[] }[] }>;
   scroll(
     collectionName: string,
     request: QdrantRequest,
   ): Promise<{ points: QdrantPoint[]; next_page_offset?: unknown }>;
   count(collectionName: string, request: QdrantRequest): Promise<{ count: number }>;
+  facet(collectionName: string, request: QdrantRequest): Promise<{ hits: { value: unknown; count: number }[] }>;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: structural counterpart of generated types
 export type QdrantRequest = any;
+// biome-ignore lint/suspicious/noExplicitAny: structural counterpart of generated types
+export type QdrantResponse = any;
 
 export interface QdrantPoint {
   id: string | number;
