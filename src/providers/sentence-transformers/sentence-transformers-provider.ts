@@ -83,7 +83,7 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
         model,
         inputCount: texts.length,
         inputTokens: tokenCount,
-        outputTokens: null,
+        outputTokens: 0,
         metadata: { durationMs: Math.round(performance.now() - started) },
       });
       return {
