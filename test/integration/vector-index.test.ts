@@ -110,7 +110,7 @@ describe('VectorIndex', () => {
       onProgress: ({ storedCount }) => progress.push(storedCount),
     });
     expect(ids).toHaveLength(600);
-    expect(progress).toEqual([256, 512, 600]);
+    expect(progress).toEqual([400, 600]);
   });
 
   it('stores what was paid for when some records fail, and says which did not land', async () => {
