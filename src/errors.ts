@@ -6,6 +6,7 @@ export type AiProviderErrorCode =
   | 'aborted_by_close'
   | 'authentication_failed'
   | 'circuit_open'
+  | 'collection_not_found'
   | 'credential_invalid'
   | 'deadline_exceeded'
   | 'dimension_mismatch'
@@ -29,6 +30,7 @@ export type AiProviderErrorCode =
   | 'unavailable'
   | 'unknown_provider'
   | 'unsupported_operation'
+  | 'upsert_partially_failed'
   | 'vector_store_failed'
   | 'worker_crashed';
 
@@ -193,18 +195,54 @@ export class ProvidersExhaustedError extends AiProviderError {
 export class VectorStoreError extends AiProviderError {
   override readonly name: string = 'VectorStoreError';
   readonly collection: string | undefined;
+  /** The HTTP status, where there was a response. */
   readonly status: number | undefined;
+  /** How long the server asked to wait, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(
-    message: string,
-    options: AiProviderErrorOptions & {
-      readonly collection?: string | undefined;
-      readonly status?: number | undefined;
-    },
-  ) {
+  constructor(message: string, options: VectorStoreErrorOptions) {
     super(message, options);
     this.collection = options.collection;
     this.status = options.status;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+export interface VectorStoreErrorOptions extends AiProviderErrorOptions {
+  readonly collection?: string | undefined;
+  readonly status?: number | undefined;
+  readonly retryAfterMs?: number | undefined;
+}
+
+/** A record that is not known to be stored, and why. */
+export interface UpsertFailure {
+  /** Its place among the records of the call. */
+  readonly position: number;
+  readonly recordId: string | number;
+  readonly error: AiProviderError;
+}
+
+/**
+ * Some records of an upsert are not known to be stored; all others are. Sending the failed ones again, or all of them, is safe: a record's
+ * id is derived from its key, so nothing is stored twice.
+ */
+export class PartialUpsertError extends VectorStoreError {
+  override readonly name = 'PartialUpsertError';
+  /** One entry a failed record, ordered by position. */
+  readonly failures: readonly UpsertFailure[];
+  /** How many records were stored. */
+  readonly upsertedCount: number;
+
+  constructor(
+    message: string,
+    options: Omit<VectorStoreErrorOptions, 'code'> & {
+      readonly failures: readonly UpsertFailure[];
+      readonly upsertedCount: number;
+    },
+  ) {
+    super(message, { ...options, code: 'upsert_partially_failed' });
+    this.failures = options.failures;
+    this.upsertedCount = options.upsertedCount;
   }
 }
 

@@ -23,6 +23,8 @@ export interface EmbeddingResult {
   /** One vector a text, in the order of the texts: `texts.length` x `embeddingSpace.dimension`. */
   readonly embeddings: Float32Array[];
   readonly embeddingSpace: EmbeddingSpace;
+  /** The model that was asked, as the provider and its price list name it. */
+  readonly model: string;
   readonly usage: EmbeddingUsage;
 }
 
@@ -30,6 +32,7 @@ export interface EmbeddingResult {
 export interface PartialEmbeddingResult {
   readonly embeddings: readonly (Float32Array | undefined)[];
   readonly embeddingSpace: EmbeddingSpace | null;
+  readonly model: string;
   readonly usage: EmbeddingUsage;
 }
 

@@ -44,20 +44,30 @@ export function embeddingSpaceId(space: DeclaredEmbeddingSpace): string {
   ].join('|');
 }
 
-/** Whether a provider that declares `declared` can produce vectors of `space`; a dimension that is not known yet is given the benefit of the doubt. */
+/**
+ * Whether a provider that declares `declared` may produce vectors of the space with that id. A dimension that either of them does not know yet
+ * is given the benefit of the doubt: the vectors themselves are checked once they are there.
+ */
 export function mayProduceSpace(declared: DeclaredEmbeddingSpace, spaceId: string): boolean {
-  const known = embeddingSpaceId(declared);
-  if (declared.dimension !== null) return known === spaceId;
-  return known === spaceId.replace(/\|dim=\d+\|/, `|dim=${unknown}|`);
+  const id = embeddingSpaceId(declared);
+  if (id === spaceId) return true;
+  const isDimensionOpen = id.includes(openDimension) || spaceId.includes(openDimension);
+  return isDimensionOpen && withoutDimension(id) === withoutDimension(spaceId);
 }
 
-/** @throws {@link EmbeddingSpaceMismatchError} unless `received` is the space `expected`. */
-export function requireSameSpace(expected: string, received: DeclaredEmbeddingSpace, what: string): void {
+const openDimension = `|dim=${unknown}|`;
+
+function withoutDimension(spaceId: string): string {
+  return spaceId.replace(/\|dim=[^|]*\|/, '|');
+}
+
+/** @throws {@link EmbeddingSpaceMismatchError} unless vectors of `received` belong to the space `expected`, which `what` holds or needs. */
+export function requireSpace(expected: string, received: DeclaredEmbeddingSpace, what: string): void {
   if (mayProduceSpace(received, expected)) return;
   const id = embeddingSpaceId(received);
   throw new EmbeddingSpaceMismatchError(
-    `${what} holds vectors of the embedding space ${expected}, but these are of ${id}. Vectors of two spaces cannot be compared, ` +
-      'even where their dimensions agree. Use the provider and model it was made with, or build a new collection and embed its records again.',
+    `${what} needs vectors of the embedding space ${expected}, but these are of ${id}. Vectors of two spaces cannot be compared, not even where their ` +
+      'dimensions agree. Use the provider and model of the first space, or embed all records again into a new collection.',
     { expected, received: id },
   );
 }

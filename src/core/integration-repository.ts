@@ -25,10 +25,14 @@ export interface UsageRecord {
   readonly operation: UsageOperation;
   readonly modelName: string;
   readonly inputCount: number;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  /** US dollars as a decimal string with at most four decimals, which is all that the column holds; the exact amount stands in `requestMetadata`. */
-  readonly cost: string;
+  /** Null where the provider did not say; the columns may hold NULL. */
+  readonly inputTokens: number | null;
+  readonly outputTokens: number | null;
+  /**
+   * US dollars as a decimal string with at most four decimals, which is all that the column holds, or null where the price is unknown. The exact
+   * amount stands in `requestMetadata`.
+   */
+  readonly cost: string | null;
   readonly requestMetadata: Readonly<Record<string, unknown>>;
 }
 

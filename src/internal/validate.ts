@@ -35,14 +35,15 @@ export function requireTexts(texts: unknown): readonly string[] {
   if (!Array.isArray(texts)) {
     throw new InvalidInputError(`Expected \`texts\` to be an array of strings, got ${describeValue(texts)}.`);
   }
-  for (let position = 0; position < texts.length; position++) {
-    const text: unknown = texts[position];
-    if (typeof text !== 'string' || text === '') {
-      throw new InvalidInputError(
-        `Expected \`texts[${position}]\` to be a non-empty string, got ${describeValue(text)}.`,
-        { position },
-      );
-    }
-  }
+  for (let position = 0; position < texts.length; position++) requireText(texts[position], 'texts', position);
   return texts;
+}
+
+/** @throws {@link InvalidInputError} with the position, unless `text` is a string with at least one character. */
+export function requireText(text: unknown, listName: string, position: number): string {
+  if (typeof text === 'string' && text !== '') return text;
+  throw new InvalidInputError(
+    `Expected \`${listName}[${position}]\` to be a non-empty string, got ${describeValue(text)}.`,
+    { position },
+  );
 }

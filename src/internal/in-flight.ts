@@ -1,0 +1,41 @@
+export interface InFlight<Target> {
+  /** The target itself to every caller: `instanceof` and properties are its own. Its promise-returning methods are counted. */
+  readonly tracked: Target;
+  /** Resolves once no counted call is under way. */
+  whenIdle(): Promise<void>;
+}
+
+/** Counts the calls under way on an object, so that it can be closed once nobody uses it. */
+export function trackInFlight<Target extends object>(target: Target): InFlight<Target> {
+  let calls = 0;
+  let waiting: (() => void)[] = [];
+  const end = () => {
+    calls--;
+    if (calls > 0) return;
+    for (const resolve of waiting) resolve();
+    waiting = [];
+  };
+  const count = (method: (...values: unknown[]) => unknown) =>
+    function counted(...values: unknown[]) {
+      // Bound to the target: a class with private fields rejects a proxy as `this`.
+      const result = method.apply(target, values);
+      if (result instanceof Promise) {
+        calls++;
+        result.then(end, end);
+      }
+      return result;
+    };
+  const methods = new Map<PropertyKey, unknown>();
+  const tracked = new Proxy(target, {
+    get(_, key) {
+      const value: unknown = Reflect.get(target, key, target);
+      if (typeof value !== 'function' || key === 'constructor') return value;
+      if (!methods.has(key)) methods.set(key, count(value as (...values: unknown[]) => unknown));
+      return methods.get(key);
+    },
+  });
+  return {
+    tracked,
+    whenIdle: () => (calls === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+  };
+}

@@ -1,0 +1,250 @@
+import { AiProviderError } from '../../errors.js';
+import { BatchQueue, type QueuedText } from './batch-queue.js';
+import type { ModelManifest } from './model-manifest.js';
+import type { WorkerHandle } from './worker-handle.js';
+import { WorkerPool, type WorkerPoolOptions } from './worker-pool.js';
+
+export interface EngineOptions extends WorkerPoolOptions {
+  /** The most tokens of a run, padding counted. */
+  readonly maxTokensPerRun: number;
+}
+
+export interface EmbedOptions {
+  readonly signal: AbortSignal;
+  /** Urgent texts overtake all others. */
+  readonly isUrgent: boolean;
+  readonly maxTextsPerRun: number;
+}
+
+export interface EmbeddedTexts {
+  /** Pooled, not normalised; views into one buffer a run. */
+  readonly vectors: Float32Array[];
+  readonly tokenCount: number;
+}
+
+/** What a caller waits for. */
+interface Job {
+  readonly texts: readonly string[];
+  readonly options: EmbedOptions;
+  readonly vectors: Float32Array[];
+  /** The first text that was not yet sent to a tokenizer. */
+  nextText: number;
+  remaining: number;
+  tokenCount: number;
+  isSettled: boolean;
+  settle(error?: unknown): void;
+}
+
+interface TokenizedText extends QueuedText {
+  readonly job: Job;
+  readonly position: number;
+}
+
+interface Run {
+  readonly worker: WorkerHandle;
+  readonly requestId: number;
+  readonly texts: readonly TokenizedText[];
+}
+
+/** One run is under way in a worker, the next one lies ready there, so that it never waits for this thread. */
+const maxRequestsPerWorker = 2;
+/** Texts are tokenised this many runs ahead: the more to choose from, the less padding. */
+const runsAhead = 16;
+const maxTextsPerTokenizing = 64;
+const maxCharactersPerTokenizing = 40_000;
+
+/** Embeds the texts of all callers of one model: continuous batching by token count over a pool of worker threads. */
+export class EmbeddingEngine {
+  readonly #options: EngineOptions;
+  readonly #pool: WorkerPool;
+  readonly #jobs = new Set<Job>();
+  /** Jobs with texts that no tokenizer has seen; urgent ones stand in front. */
+  #unread: Job[] = [];
+  readonly #urgent = new BatchQueue<TokenizedText>();
+  readonly #bulk = new BatchQueue<TokenizedText>();
+  readonly #runs = new Set<Run>();
+  #textsBeingTokenized = 0;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#pool = new WorkerPool(
+      options,
+      () => this.#dispatch(),
+      (error) => this.#failAll(error),
+    );
+  }
+
+  async manifest(): Promise<ModelManifest> {
+    const manifest = await this.#pool.manifest();
+    if (this.#jobs.size === 0) this.#pool.noteIdle();
+    return manifest;
+  }
+
+  /** @throws the signal's reason, or an `AiProviderError`. */
+  async embed(texts: readonly string[], options: EmbedOptions): Promise<EmbeddedTexts> {
+    options.signal.throwIfAborted();
+    this.#pool.checkCircuit();
+    const job = this.#newJob(texts, options);
+    this.#pool.noteBusy();
+    this.manifest().then(
+      () => {
+        if (job.isSettled) return;
+        if (options.isUrgent) this.#unread.unshift(job);
+        else this.#unread.push(job);
+        this.#dispatch();
+      },
+      (error) => job.settle(error),
+    );
+    return job.result;
+  }
+
+  async close(): Promise<void> {
+    this.#failAll(new AiProviderError('The local model was closed.', { code: 'aborted_by_close' }));
+    await this.#pool.close();
+  }
+
+  #newJob(texts: readonly string[], options: EmbedOptions): Job & { readonly result: Promise<EmbeddedTexts> } {
+    const { promise: result, resolve, reject } = withResolvers<EmbeddedTexts>();
+    const onAbort = (): void => job.settle(options.signal.reason);
+    const job: Job & { readonly result: Promise<EmbeddedTexts> } = {
+      texts,
+      options,
+      result,
+      vectors: new Array<Float32Array>(texts.length),
+      nextText: 0,
+      remaining: texts.length,
+      tokenCount: 0,
+      isSettled: false,
+      settle: (...failure: [unknown?]) => {
+        if (job.isSettled) return;
+        job.isSettled = true;
+        this.#jobs.delete(job);
+        options.signal.removeEventListener('abort', onAbort);
+        if (failure.length === 0) resolve({ vectors: job.vectors, tokenCount: job.tokenCount });
+        else {
+          this.#withdraw(job);
+          reject(failure[0]);
+        }
+        if (this.#jobs.size === 0) this.#pool.noteIdle();
+      },
+    };
+    this.#jobs.add(job);
+    options.signal.addEventListener('abort', onAbort, { once: true });
+    return job;
+  }
+
+  /** Takes a failed job's texts out of the queues, and runs that nobody waits for any more out of the workers. */
+  #withdraw(job: Job): void {
+    this.#unread = this.#unread.filter((other) => other !== job);
+    (job.options.isUrgent ? this.#urgent : this.#bulk).remove((text) => text.job === job);
+    for (const run of this.#runs) {
+      if (run.texts.every((text) => text.job.isSettled)) run.worker.cancel(run.requestId);
+    }
+  }
+
+  #failAll(error: unknown): void {
+    for (const job of [...this.#jobs]) job.settle(error);
+  }
+
+  /** Gives free workers something to do. */
+  #dispatch(): void {
+    while (this.#hasWork()) {
+      const worker = this.#pool.takeWorker(maxRequestsPerWorker);
+      if (worker === undefined) return;
+      if (this.#shouldTokenize()) void this.#tokenize(worker);
+      else void this.#run(worker);
+    }
+  }
+
+  #hasWork(): boolean {
+    return this.#urgent.size + this.#bulk.size > 0 || this.#shouldTokenize();
+  }
+
+  #shouldTokenize(): boolean {
+    const job = this.#unread[0];
+    if (job === undefined) return false;
+    if (job.options.isUrgent) return true;
+    if (this.#urgent.size > 0) return false;
+    const ahead = this.#bulk.tokenCount + this.#textsBeingTokenized * 32;
+    return ahead < runsAhead * this.#options.maxTokensPerRun;
+  }
+
+  async #tokenize(worker: WorkerHandle): Promise<void> {
+    const job = this.#unread[0]!;
+    const { isUrgent, maxTextsPerRun } = job.options;
+    const start = job.nextText;
+    let characters = 0;
+    do characters += job.texts[job.nextText++]!.length;
+    while (
+      job.nextText < job.texts.length &&
+      job.nextText - start < maxTextsPerTokenizing &&
+      characters < maxCharactersPerTokenizing
+    );
+    const texts = job.texts.slice(start, job.nextText);
+    // Bulk jobs take turns.
+    this.#unread.shift();
+    if (job.nextText < job.texts.length) {
+      if (isUrgent) this.#unread.unshift(job);
+      else this.#unread.push(job);
+    }
+    this.#textsBeingTokenized += texts.length;
+    try {
+      const { tokenIds, lengths } = await worker.request({ type: 'tokenize', texts, isUrgent });
+      let offset = 0;
+      lengths.forEach((length, index) => {
+        const ids = tokenIds.subarray(offset, offset + length);
+        offset += length;
+        job.tokenCount += length;
+        const queue = isUrgent ? this.#urgent : this.#bulk;
+        if (!job.isSettled) queue.add({ tokenIds: ids, maxTextsPerRun, job, position: start + index });
+      });
+    } catch (error) {
+      job.settle(error);
+    }
+    this.#textsBeingTokenized -= texts.length;
+    this.#dispatch();
+  }
+
+  async #run(worker: WorkerHandle): Promise<void> {
+    const isUrgent = this.#urgent.size > 0;
+    const texts = (isUrgent ? this.#urgent : this.#bulk).takeBatch(this.#options.maxTokensPerRun);
+    const lengths = Int32Array.from(texts, (text) => text.tokenIds.length);
+    const tokenIds = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
+    let offset = 0;
+    for (const text of texts) {
+      tokenIds.set(text.tokenIds, offset);
+      offset += text.tokenIds.length;
+    }
+    const answer = worker.request({ type: 'run', tokenIds, lengths, isUrgent }, [tokenIds.buffer, lengths.buffer]);
+    const run = { worker, requestId: answer.requestId, texts };
+    this.#runs.add(run);
+    try {
+      const vectors = await answer;
+      this.#pool.noteSuccess();
+      const dimension = vectors.length / texts.length;
+      texts.forEach((text, index) => {
+        deliver(text, vectors.subarray(index * dimension, (index + 1) * dimension));
+      });
+    } catch (error) {
+      for (const text of texts) text.job.settle(error);
+    }
+    this.#runs.delete(run);
+    this.#dispatch();
+  }
+}
+
+function deliver({ job, position }: TokenizedText, vector: Float32Array): void {
+  job.vectors[position] = vector;
+  if (--job.remaining === 0) job.settle();
+}
+
+/** `Promise.withResolvers`, which Node 20 lacks. */
+function withResolvers<Value>() {
+  let resolve!: (value: Value) => void;
+  let reject!: (reason: unknown) => void;
+  const promise = new Promise<Value>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
+}

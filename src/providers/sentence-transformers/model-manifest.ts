@@ -1,0 +1,22 @@
+import type { EmbeddingSpace } from '../../core/embedding-space.js';
+
+export type Pooling = NonNullable<EmbeddingSpace['pooling']>;
+
+/** Everything that running a model takes, read from its folder; plain data, so that it can be sent to workers. */
+export interface ModelManifest {
+  /** As the embedding space names it. */
+  readonly model: string;
+  /** The first 12 hexadecimal digits of the weights' SHA-256. */
+  readonly revision: string;
+  readonly modelFile: string;
+  readonly tokenizerFile: string;
+  readonly dimension: number;
+  readonly pooling: Pooling;
+  /** Whether the model itself ends in a Normalize module. */
+  readonly isNormalized: boolean;
+  /** The most tokens of a text, special tokens included; the rest is cut. */
+  readonly maxTokens: number;
+  readonly padTokenId: number;
+  readonly prompts: EmbeddingSpace['prompts'];
+  readonly dtype: string;
+}

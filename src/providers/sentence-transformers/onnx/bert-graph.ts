@@ -1,0 +1,120 @@
+import { GraphBuilder } from './graph-builder.js';
+import type { Chunks } from './protobuf.js';
+import type { Safetensors } from './safetensors.js';
+
+/** The fields of a BERT model's config.json that its graph depends on. */
+export interface BertConfig {
+  readonly hiddenSize: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly layerNormEpsilon: number;
+}
+
+/** @throws an Error that says which architecture came, unless it is a BERT encoder with absolute positions and the exact GELU. */
+export function parseBertConfig(config: Readonly<Record<string, unknown>>): BertConfig {
+  const { model_type: type, hidden_act: activation = 'gelu', position_embedding_type: positions = 'absolute' } = config;
+  if (type !== 'bert' || activation !== 'gelu' || positions !== 'absolute') {
+    throw new Error(
+      `an ONNX graph can be built from safetensors for BERT encoders (model_type bert, hidden_act gelu, absolute positions), ` +
+        `this model has ${String(type)}, ${String(activation)}, ${String(positions)}: it needs a folder with onnx/model.onnx`,
+    );
+  }
+  const number = (name: string): number => {
+    const value = config[name];
+    if (typeof value !== 'number' || !(value > 0)) throw new Error(`config.json has no positive number ${name}`);
+    return value;
+  };
+  return {
+    hiddenSize: number('hidden_size'),
+    layers: number('num_hidden_layers'),
+    heads: number('num_attention_heads'),
+    layerNormEpsilon: number('layer_norm_eps'),
+  };
+}
+
+/** The lowest float32: what a masked position's score becomes, as in transformers. */
+const lowest = -3.4028234663852886e38;
+
+/**
+ * A BERT encoder in the form that models have on the Hub: inputs `input_ids`, `attention_mask` and `token_type_ids` (`batch x sequence`,
+ * int64), output `last_hidden_state` (`batch x sequence x hidden`, float32), with the standard operators of opset 20 only.
+ */
+export function buildBertGraph(weights: Safetensors, config: BertConfig): Chunks {
+  const graph = new GraphBuilder();
+  const prefix = weights.names.some((name) => name.startsWith('bert.')) ? 'bert.' : '';
+  const { hiddenSize, heads } = config;
+  const headSize = hiddenSize / heads;
+
+  const load = (name: string): string =>
+    graph.float32(name, weights.shape(prefix + name), weights.float32(prefix + name));
+  const layerNorm = (input: string, name: string, output?: string): string =>
+    graph.node('LayerNormalization', [input, load(`${name}.weight`), load(`${name}.bias`)], {
+      attributes: { axis: -1, epsilon: { float: config.layerNormEpsilon } },
+      ...(output === undefined ? {} : { output }),
+    });
+  const linear = (input: string, name: string): string => {
+    const [outputSize, inputSize] = weights.shape(`${prefix}${name}.weight`) as [number, number];
+    const transposed = transpose(weights.float32(`${prefix}${name}.weight`), outputSize, inputSize);
+    const weight = graph.float32(`${name}.weight`, [inputSize, outputSize], transposed);
+    return graph.node('Add', [graph.node('MatMul', [input, weight]), load(`${name}.bias`)]);
+  };
+
+  const inputIds = graph.input('input_ids', 'int64', ['batch', 'sequence']);
+  const attentionMask = graph.input('attention_mask', 'int64', ['batch', 'sequence']);
+  const tokenTypeIds = graph.input('token_type_ids', 'int64', ['batch', 'sequence']);
+
+  const zero = graph.int64('zero', [0]);
+  const one = graph.int64('one', [1]);
+  const two = graph.int64('two', [2]);
+  const sequenceLength = graph.node('Slice', [graph.node('Shape', [inputIds]), one, two]);
+  const words = graph.node('Gather', [load('embeddings.word_embeddings.weight'), inputIds]);
+  const types = graph.node('Gather', [load('embeddings.token_type_embeddings.weight'), tokenTypeIds]);
+  const positions = graph.node('Slice', [load('embeddings.position_embeddings.weight'), zero, sequenceLength]);
+  let hidden = layerNorm(graph.node('Add', [graph.node('Add', [words, types]), positions]), 'embeddings.LayerNorm');
+
+  const mask = graph.node('Cast', [graph.node('Unsqueeze', [attentionMask, graph.int64('mask_axes', [1, 2])])], {
+    attributes: { to: 1 },
+  });
+  const absent = graph.node('Sub', [graph.scalar('present', 1), mask]);
+  const maskScores = graph.node('Mul', [absent, graph.scalar('lowest', lowest)]);
+
+  const splitShape = graph.int64('split_heads', [0, 0, heads, headSize]);
+  const mergeShape = graph.int64('merge_heads', [0, 0, hiddenSize]);
+  const scale = graph.scalar('scale', 1 / Math.sqrt(headSize));
+  const splitHeads = (input: string, order: readonly number[]): string =>
+    graph.node('Transpose', [graph.node('Reshape', [input, splitShape])], { attributes: { perm: order } });
+
+  for (let layer = 0; layer < config.layers; layer++) {
+    const name = `encoder.layer.${layer}`;
+    const query = splitHeads(linear(hidden, `${name}.attention.self.query`), [0, 2, 1, 3]);
+    const key = splitHeads(linear(hidden, `${name}.attention.self.key`), [0, 2, 3, 1]);
+    const value = splitHeads(linear(hidden, `${name}.attention.self.value`), [0, 2, 1, 3]);
+    const scores = graph.node('Mul', [graph.node('MatMul', [query, key]), scale]);
+    const attention = graph.node('Softmax', [graph.node('Add', [scores, maskScores])], { attributes: { axis: -1 } });
+    const context = graph.node('Transpose', [graph.node('MatMul', [attention, value])], {
+      attributes: { perm: [0, 2, 1, 3] },
+    });
+    const merged = graph.node('Reshape', [context, mergeShape]);
+    const attended = linear(merged, `${name}.attention.output.dense`);
+    hidden = layerNorm(graph.node('Add', [attended, hidden]), `${name}.attention.output.LayerNorm`);
+    const expanded = graph.node('Gelu', [linear(hidden, `${name}.intermediate.dense`)]);
+    const contracted = linear(expanded, `${name}.output.dense`);
+    const isLast = layer === config.layers - 1;
+    hidden = layerNorm(
+      graph.node('Add', [contracted, hidden]),
+      `${name}.output.LayerNorm`,
+      isLast ? 'last_hidden_state' : undefined,
+    );
+  }
+  graph.output('last_hidden_state', 'float32', ['batch', 'sequence', hiddenSize]);
+  return graph.toModel(20);
+}
+
+/** PyTorch keeps a linear layer as output x input, ONNX multiplies by input x output. */
+function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
+  const transposed = new Float32Array(values.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) transposed[column * rows + row] = values[row * columns + column]!;
+  }
+  return transposed;
+}

@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises';
+import { loadPeer } from '../../internal/load-peer.js';
+
+interface TokenizerLike {
+  encode(text: string): { readonly ids: readonly number[] };
+}
+
+/** The part of tokenizer.json that is looked at here. */
+interface TokenizerDefinition {
+  readonly normalizer?: {
+    readonly type?: string;
+    readonly lowercase?: boolean;
+    readonly handle_chinese_chars?: boolean;
+  } | null;
+}
+
+/** Token ids as the Rust tokenizers under Python's sentence-transformers make them, truncated so that the closing special tokens stay. */
+export class Tokenizer {
+  readonly #tokenizer: TokenizerLike;
+  readonly #maxTokens: number;
+  readonly #closingTokens: readonly number[];
+  readonly #evenOut: (text: string) => string;
+
+  constructor(tokenizer: TokenizerLike, definition: TokenizerDefinition, maxTokens: number) {
+    this.#tokenizer = tokenizer;
+    this.#maxTokens = maxTokens;
+    this.#closingTokens = commonEnd(tokenizer.encode('').ids, tokenizer.encode('a').ids);
+    this.#evenOut = evenOut(definition);
+  }
+
+  static async load(file: string, maxTokens: number): Promise<Tokenizer> {
+    const tokenizers = await loadPeer(
+      '@huggingface/tokenizers',
+      'Local embedding',
+      () => import('@huggingface/tokenizers'),
+    );
+    const definition = JSON.parse(await readFile(file, 'utf8')) as TokenizerDefinition;
+    return new Tokenizer(new tokenizers.Tokenizer(definition, {}), definition, maxTokens);
+  }
+
+  encode(text: string): readonly number[] {
+    const { ids } = this.#tokenizer.encode(this.#evenOut(text));
+    if (ids.length <= this.#maxTokens) return ids;
+    return [...ids.slice(0, this.#maxTokens - this.#closingTokens.length), ...this.#closingTokens];
+  }
+}
+
+function commonEnd(left: readonly number[], right: readonly number[]): readonly number[] {
+  let count = 0;
+  while (count < left.length && left.at(-1 - count) === right.at(-1 - count)) count++;
+  return left.slice(left.length - count);
+}
+
+/** A surrogate without its other half: no Unicode text holds one, and the Rust tokenizers cannot be given one. */
+const loneSurrogate = /\p{Cs}/gu;
+/** The ideographs outside of the basic plane that BERT takes one by one. */
+const rareIdeograph = /[\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu;
+
+/**
+ * Mends in the text where the BERT normalizer in JavaScript differs from the one in Rust: it overlooks ideographs outside of the basic
+ * plane, and lowers a capital sigma at the end of a word to `ς`, where Rust lowers each character by itself.
+ */
+function evenOut({ normalizer }: TokenizerDefinition): (text: string) => string {
+  const isBert = normalizer?.type === 'BertNormalizer';
+  const splitsIdeographs = isBert && normalizer.handle_chinese_chars !== false;
+  const lowers = isBert && normalizer.lowercase !== false;
+  return (text) => {
+    let result = text.replace(loneSurrogate, '\ufffd');
+    if (splitsIdeographs) result = result.replace(rareIdeograph, ' $& ');
+    return lowers ? result.replaceAll('\u03a3', '\u03c3') : result;
+  };
+}

@@ -1,0 +1,66 @@
+import { AiProviderError, type AiProviderErrorCode, isAiProviderError, MissingDependencyError } from '../../errors.js';
+import type { ModelManifest } from './model-manifest.js';
+import type { ModelSource } from './model-source.js';
+
+/** What the host thread asks of a worker; each request is answered once, by its `id`. */
+export type WorkerRequest = { readonly id: number } & (
+  | { readonly type: 'resolve'; readonly source: ModelSource }
+  | { readonly type: 'load'; readonly manifest: ModelManifest; readonly session: SessionSettings }
+  | { readonly type: 'tokenize'; readonly texts: readonly string[]; readonly isUrgent: boolean }
+  /** `lengths[i]` token ids for text i, one text after the other. */
+  | {
+      readonly type: 'run';
+      readonly tokenIds: Int32Array<ArrayBuffer>;
+      readonly lengths: Int32Array<ArrayBuffer>;
+      readonly isUrgent: boolean;
+    }
+  | { readonly type: 'cancel'; readonly target: number }
+);
+
+export interface SessionSettings {
+  readonly threads: number;
+}
+
+export interface TokenizedTexts {
+  readonly tokenIds: Int32Array<ArrayBuffer>;
+  readonly lengths: Int32Array<ArrayBuffer>;
+}
+
+export interface ResultOf {
+  readonly resolve: ModelManifest;
+  readonly load: null;
+  readonly tokenize: TokenizedTexts;
+  /** Pooled, not normalised: `lengths.length` x `dimension`, row by row. */
+  readonly run: Float32Array<ArrayBuffer>;
+  readonly cancel: null;
+}
+
+export type WorkerResponse =
+  | { readonly id: number; readonly value: ResultOf[keyof ResultOf] }
+  | { readonly id: number; readonly error: SerializedError };
+
+/** An error as it crosses threads: structured cloning keeps only the message and stack of an Error. */
+export interface SerializedError {
+  readonly message: string;
+  readonly code: AiProviderErrorCode;
+  readonly isRetryable: boolean;
+  readonly packageName: string | undefined;
+  readonly cause: Error | undefined;
+}
+
+export function serializeError(error: unknown): SerializedError {
+  const isOurs = isAiProviderError(error);
+  const cause = isOurs ? error.cause : error;
+  return {
+    message: isOurs ? error.message : 'The local model failed in its worker thread.',
+    code: isOurs ? error.code : 'unavailable',
+    isRetryable: isOurs && error.isRetryable,
+    packageName: error instanceof MissingDependencyError ? error.packageName : undefined,
+    cause: cause instanceof Error ? cause : undefined,
+  };
+}
+
+export function deserializeError({ message, code, isRetryable, packageName, cause }: SerializedError): AiProviderError {
+  if (packageName !== undefined) return new MissingDependencyError(packageName, 'Local embedding', cause);
+  return new AiProviderError(message, { code, isRetryable, cause });
+}

@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pRetry from 'p-retry';
+import { AiProviderError, VectorStoreError } from '../../errors.js';
+import { memoizeAsync } from '../../internal/memoize-async.js';
+import { withDeadline } from '../../internal/with-deadline.js';
+import { connect } from './connect.js';
+import type { ResolvedOptions } from './options.js';
+import type { QdrantClientLike } from './qdrant-client-like.js';
+import { deadlineError, type FailedRequest, failed, invalidResponse, toVectorStoreError } from './qdrant-errors.js';
+
+const retries = 3;
+const firstBackoffMs = 200;
+const longestBackoffMs = 2_000;
+
+export interface RequestOptions {
+  /** What is tried, for messages. */
+  readonly operation: string;
+  readonly collection?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Sends requests to Qdrant. Each has a deadline and heeds the caller's signal, which the client itself has not, and is sent again where the
+ * server was busy or out of reach: all our requests are idempotent, since point ids derive from their records.
+ */
+export class QdrantConnection {
+  readonly #options: ResolvedOptions;
+  readonly #connect;
+  readonly #closing = new AbortController();
+  #hasConnected = false;
+
+  constructor(options: ResolvedOptions) {
+    this.#options = options;
+    this.#connect = memoizeAsync(() => {
+      this.#hasConnected = true;
+      return connect(options.target, options.timeoutMs);
+    });
+  }
+
+  /** Where the requests go, for messages; holds no credential. */
+  get endpoint(): string {
+    return this.#options.target.endpoint;
+  }
+
+  /**
+   * @param send - Makes one request; may be called again.
+   * @throws `VectorStoreError`; the reason of `signal`, untouched.
+   */
+  async request<Value>(options: RequestOptions, send: (client: QdrantClientLike) => Promise<Value>): Promise<Value> {
+    const request = { operation: options.operation, collection: options.collection, endpoint: this.endpoint };
+    const { timeoutMs } = this.#options;
+    return withDeadline((signal) => this.#sendWithRetries(request, send, signal), {
+      timeoutMs,
+      signals: [options.signal, this.#closing.signal],
+      timeoutError: () => deadlineError(request, timeoutMs),
+    });
+  }
+
+  /**
+   * A request that changes something, and is done only when the server says so: `wait_timeout` arrives as a success, and a change that is no
+   * more than acknowledged may not be seen by the next search.
+   */
+  async change(
+    options: RequestOptions,
+    send: (client: QdrantClientLike) => Promise<{ readonly status?: unknown }>,
+  ): Promise<void> {
+    const result = await this.request(options, send);
+    if (result?.status === 'completed') return;
+    const request = { operation: options.operation, collection: options.collection, endpoint: this.endpoint };
+    throw failed(request, 'was accepted but not completed in time; it may still happen, and is safe to send again', {
+      code: 'deadline_exceeded',
+      isRetryable: true,
+    });
+  }
+
+  /** Fails what is under way with `aborted_by_close`, and closes what this connection opened. May be called again. */
+  async close(): Promise<void> {
+    this.#closing.abort(
+      new AiProviderError(`The vector store at ${this.endpoint} was closed.`, { code: 'aborted_by_close' }),
+    );
+    if (!this.#hasConnected) return;
+    const connected = await this.#connect().catch(() => undefined);
+    await connected?.close();
+  }
+
+  async #sendWithRetries<Value>(
+    request: FailedRequest,
+    send: (client: QdrantClientLike) => Promise<Value>,
+    signal: AbortSignal,
+  ): Promise<Value> {
+    const attempt = async (): Promise<Value> => {
+      try {
+        const { client } = await this.#connect();
+        const value = await send(client);
+        if (value === undefined || value === null) throw invalidResponse(request, 'a result');
+        return value;
+      } catch (error) {
+        throw toVectorStoreError(error, request);
+      }
+    };
+    return pRetry(attempt, {
+      retries,
+      minTimeout: firstBackoffMs,
+      randomize: true,
+      signal,
+      // A busy server is waited for until the deadline; one that is out of reach only a few times.
+      shouldConsumeRetry: ({ error }) => !isRateLimited(error),
+      shouldRetry: async ({ error, attemptNumber }) => {
+        if (isRateLimited(error)) await sleep(rateLimitDelayMs(error, attemptNumber), undefined, { signal });
+        return isRateLimited(error) || isUnavailable(error);
+      },
+    });
+  }
+}
+
+function isRateLimited(error: unknown): error is VectorStoreError {
+  return error instanceof VectorStoreError && error.code === 'rate_limited';
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof VectorStoreError && error.code === 'unavailable';
+}
+
+/** At least our own back-off, since the client misreads the header. */
+function rateLimitDelayMs(error: VectorStoreError, attempt: number): number {
+  const backoff = Math.min(firstBackoffMs * 2 ** (attempt - 1), longestBackoffMs) * (1 + Math.random());
+  return Math.max(backoff, error.retryAfterMs ?? 0);
+}

@@ -1,0 +1,191 @@
+import { InvalidInputError } from '../../errors.js';
+import { describeValue } from '../../internal/validate.js';
+
+/** Deep enough for any filter that a person or a query builder writes; it also ends an object that holds itself. */
+const maxDepth = 32;
+
+type Copied = Record<string, unknown>;
+type Check = (value: unknown, path: string, depth: number) => unknown;
+
+/**
+ * Checks a filter against Qdrant's form (https://qdrant.tech/documentation/concepts/filtering/) and returns a copy that holds nothing
+ * else: every property is read once, so that neither a getter nor a `toJSON` can show one thing here and another on the wire.
+ *
+ * @throws {@link InvalidInputError} naming the path of what does not belong there.
+ */
+export function requireFilter(value: unknown, path = 'filter', depth = 0): Copied {
+  return copyKnown(value, path, depth, {
+    must: conditions,
+    should: conditions,
+    must_not: conditions,
+    min_should: (entry, at, level) =>
+      copyKnown(entry, at, level, { conditions: conditionList, min_count: count }, ['conditions', 'min_count']),
+  });
+}
+
+const conditions: Check = (value, path, depth) =>
+  Array.isArray(value) ? conditionList(value, path, depth) : condition(value, path, depth);
+
+const conditionList: Check = (value, path, depth) =>
+  list(value, path).map((entry, i) => condition(entry, `${path}[${i}]`, depth));
+
+/** A condition is told by its key; one object with the keys of two kinds is refused, since the server would drop one of them. */
+const condition: Check = (value, path, depth) => {
+  const object = plainObject(value, path);
+  if ('key' in object) return fieldCondition(object, path, depth);
+  for (const [key, check] of Object.entries(conditionsByKey)) {
+    if (key in object) return copyKnown(object, path, depth, { [key]: check });
+  }
+  return requireFilter(object, path, depth);
+};
+
+const fieldKey: Check = (value, path) => {
+  if (typeof value === 'string' && value !== '') return value;
+  throw unexpected(path, 'a non-empty payload key', value);
+};
+
+const keyObject: Check = (value, path, depth) => copyKnown(value, path, depth, { key: fieldKey }, ['key']);
+
+const conditionsByKey: Readonly<Record<string, Check>> = {
+  has_id: (value, path) =>
+    list(value, path).map((entry, i) => {
+      if (typeof entry === 'string' || (Number.isSafeInteger(entry) && (entry as number) >= 0)) return entry;
+      throw unexpected(`${path}[${i}]`, 'a point id (a UUID or an unsigned integer)', entry);
+    }),
+  has_vector: (value, path) => {
+    if (typeof value === 'string') return value;
+    throw unexpected(path, 'the name of a vector', value);
+  },
+  is_empty: keyObject,
+  is_null: keyObject,
+  nested: (value, path, depth) =>
+    copyKnown(value, path, depth, { key: fieldKey, filter: requireFilter }, ['key', 'filter']),
+};
+
+const scalar: Check = (value, path) => {
+  if (typeof value === 'string' || typeof value === 'boolean' || Number.isSafeInteger(value)) return value;
+  throw unexpected(path, 'a string, a boolean or a safe integer', value);
+};
+
+const text: Check = (value, path) => {
+  if (typeof value === 'string') return value;
+  throw unexpected(path, 'a string', value);
+};
+
+const anyOf: Check = (value, path) => {
+  const values = list(value, path);
+  if (values.every((entry) => typeof entry === 'string') || values.every((entry) => Number.isSafeInteger(entry))) {
+    return [...values];
+  }
+  throw new InvalidInputError(`Expected \`${path}\` to be an array of strings or an array of safe integers.`);
+};
+
+const number: Check = (value, path) => {
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  throw unexpected(path, 'a finite number', value);
+};
+
+const count: Check = (value, path) => {
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return value;
+  throw unexpected(path, 'an unsigned integer', value);
+};
+
+const bound: Check = (value, path, depth) => (typeof value === 'string' ? value : number(value, path, depth));
+const bounds =
+  (check: Check): Check =>
+  (value, path, depth) =>
+    copyKnown(value, path, depth, { gt: check, gte: check, lt: check, lte: check });
+
+const geoPoint: Check = (value, path, depth) =>
+  copyKnown(value, path, depth, { lon: number, lat: number }, ['lon', 'lat']);
+const geoLine: Check = (value, path, depth) =>
+  copyKnown(
+    value,
+    path,
+    depth,
+    { points: (points, at, level) => list(points, at).map((point, i) => geoPoint(point, `${at}[${i}]`, level)) },
+    ['points'],
+  );
+
+const fieldChecks: Readonly<Record<string, Check>> = {
+  match: (value, path, depth) => {
+    const copy = copyKnown(value, path, depth, {
+      value: scalar,
+      any: anyOf,
+      except: anyOf,
+      text,
+      text_any: text,
+      phrase: text,
+    });
+    if (Object.keys(copy).length === 1) return copy;
+    throw new InvalidInputError(
+      `Expected \`${path}\` to have exactly one of value, any, except, text, text_any, phrase.`,
+    );
+  },
+  range: bounds(bound),
+  values_count: bounds(count),
+  geo_bounding_box: (value, path, depth) =>
+    copyKnown(value, path, depth, { top_left: geoPoint, bottom_right: geoPoint }, ['top_left', 'bottom_right']),
+  geo_radius: (value, path, depth) =>
+    copyKnown(value, path, depth, { center: geoPoint, radius: number }, ['center', 'radius']),
+  geo_polygon: (value, path, depth) =>
+    copyKnown(
+      value,
+      path,
+      depth,
+      {
+        exterior: geoLine,
+        interiors: (lines, at, level) => list(lines, at).map((line, i) => geoLine(line, `${at}[${i}]`, level)),
+      },
+      ['exterior'],
+    ),
+};
+
+/** One test a condition: several are said as several conditions, so that nobody has to know how a server combines them. */
+function fieldCondition(value: Copied, path: string, depth: number): Copied {
+  const copy = copyKnown(value, path, depth, { key: fieldKey, ...fieldChecks }, ['key']);
+  if (Object.keys(copy).length === 2) return copy;
+  throw new InvalidInputError(
+    `Expected \`${path}\` to have \`key\` and exactly one of ${Object.keys(fieldChecks).join(', ')}.`,
+  );
+}
+
+function copyKnown(
+  value: unknown,
+  path: string,
+  depth: number,
+  checks: Readonly<Record<string, Check>>,
+  required: readonly string[] = [],
+): Copied {
+  if (depth > maxDepth) throw new InvalidInputError(`\`filter\` is nested more than ${maxDepth} levels deep.`);
+  const copy: Copied = {};
+  for (const [key, entry] of Object.entries(plainObject(value, path))) {
+    const check = Object.hasOwn(checks, key) ? checks[key] : undefined;
+    if (check === undefined) {
+      throw new InvalidInputError(`\`${path}\` has an unknown key; expected ${Object.keys(checks).join(', ')}.`);
+    }
+    // An undefined value would go out as `{}` or be left out, and the filter would be wider than written.
+    if (entry === undefined) throw unexpected(`${path}.${key}`, 'a value', entry);
+    copy[key] = check(entry, `${path}.${key}`, depth + 1);
+  }
+  for (const key of required) if (!(key in copy)) throw unexpected(`${path}.${key}`, 'a value', undefined);
+  return copy;
+}
+
+function plainObject(value: unknown, path: string): Copied {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    // Also a plain object of another realm (a vm context, a test runner).
+    if (prototype === null || Object.getPrototypeOf(prototype) === null) return value as Copied;
+  }
+  throw unexpected(path, 'a plain object', value);
+}
+
+function list(value: unknown, path: string): readonly unknown[] {
+  if (Array.isArray(value)) return Array.from(value);
+  throw unexpected(path, 'an array', value);
+}
+
+function unexpected(path: string, expected: string, value: unknown): InvalidInputError {
+  return new InvalidInputError(`Expected \`${path}\` to be ${expected}, got ${describeValue(value)}.`);
+}

@@ -1,0 +1,37 @@
+import { requireFilter } from './filter-shape.js';
+
+/** Whose points a request may touch: every request to Qdrant is made from one of these. */
+export interface TenantScope {
+  readonly tenantId: number;
+  readonly tableName: string;
+  /** The collection that holds them. */
+  readonly collection: string;
+}
+
+export type QdrantCondition = Readonly<Record<string, unknown>>;
+export interface QdrantFilter {
+  readonly must: readonly QdrantCondition[];
+}
+
+/** What a point's payload says about whose it is; written to every point and asked of every hit. */
+export function tenantValue(scope: TenantScope): number | string {
+  return scope.tenantId;
+}
+
+/**
+ * The filter of a request: the one place where the tenant comes in. The tenant is an outer `must`, and a caller's filter is one more condition
+ * beside it: whatever that says, with any nesting of `should` and `must_not`, it can only narrow.
+ *
+ * @param callerFilter - Unchecked; a copy of its known parts goes into the request, never the object itself.
+ * @throws `InvalidInputError` for a filter with a key or value that Qdrant's filter form does not have.
+ */
+export function tenantFilter(
+  scope: TenantScope,
+  callerFilter?: unknown,
+  ...conditions: readonly QdrantCondition[]
+): QdrantFilter {
+  const must: QdrantCondition[] = [{ key: 'client_id', match: { value: tenantValue(scope) } }];
+  if (callerFilter !== undefined) must.push(requireFilter(callerFilter));
+  must.push(...conditions);
+  return { must };
+}

@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import { InvalidInputError } from '../../errors.js';
+import { describeValue, requireTenantId } from '../../internal/validate.js';
+
+/** The longest name that a Qdrant server takes. */
+const maxCollectionNameLength = 255;
+/** The UUID namespace of our point ids; a new one would store every record a second time. */
+const pointNamespace = Buffer.from('6f1c1f0e2b6b5d0f9a3e7c5d41b8a2e7', 'hex');
+const tablePattern = /^[a-z][a-z0-9_]*$/;
+
+/** @throws {@link InvalidInputError} unless `value` matches `[a-z][a-z0-9_]*`. */
+export function requireTableName(value: unknown): string {
+  if (typeof value === 'string' && tablePattern.test(value)) return value;
+  throw new InvalidInputError(`Expected \`tableName\` to match [a-z][a-z0-9_]*, got ${describeValue(value)}.`);
+}
+
+/**
+ * The collection of one tenant and table, as the platform names it: `client_{id}_{table}`. No two pairs share a name, since a table's name
+ * starts with a letter: `client_1_2_x` can only be asked for as tenant 1 and table `2_x`, which is refused.
+ *
+ * @throws {@link InvalidInputError} for an invalid tenant or table, or a name of more than 255 characters.
+ */
+export function collectionName(tenantId: number, tableName: string): string {
+  return requireNameLength(`client_${requireTenantId(tenantId)}_${requireTableName(tableName)}`);
+}
+
+function requireNameLength(name: string): string {
+  if (name.length <= maxCollectionNameLength) return name;
+  throw new InvalidInputError(
+    `Expected \`tableName\` to make a collection name of at most ${maxCollectionNameLength} characters, got ${name.length}.`,
+  );
+}
+
+/** @throws {@link InvalidInputError} unless `value` is a non-empty string or a safe integer. */
+export function requireRecordId(value: unknown, position: number): string | number {
+  if (typeof value === 'string' && value !== '' && isWellFormed(value)) return value;
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value === 0 ? 0 : value;
+  throw new InvalidInputError(
+    `Expected the record id at position ${position} to be a non-empty string or a safe integer, got ${describeValue(value)}.`,
+    { position },
+  );
+}
+
+/** A lone surrogate has no UTF-8 form: two different ids would become one. */
+function isWellFormed(value: string): boolean {
+  return !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(value);
+}
+
+/**
+ * The id of a record's point: UUIDv5 (RFC 9562) over tenant, table, record and vector type, so that storing a record again replaces it. Each
+ * part is prefixed with its length, so that no two keys give the same text; the number 1 and the string '1' are two records.
+ *
+ * @param vectorType - Which of a record's vectors, where it has several.
+ */
+export function pointId(tenantId: number, tableName: string, recordId: string | number, vectorType = ''): string {
+  const record = `${typeof recordId === 'number' ? 'n' : 's'}${recordId}`;
+  const parts = [String(tenantId), tableName, record, vectorType];
+  const name = parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join('');
+  const bytes = createHash('sha1').update(pointNamespace).update(name).digest().subarray(0, 16);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x50;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = bytes.toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}

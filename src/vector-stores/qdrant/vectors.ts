@@ -1,0 +1,75 @@
+import { AiProviderError, InvalidInputError } from '../../errors.js';
+import { describeValue } from '../../internal/validate.js';
+
+/**
+ * Squared lengths that survive Qdrant's float32 arithmetic. Below the float32 epsilon the server stores a vector as it is instead of
+ * normalising it, and above the float32 maximum its length is infinite: either way its cosine similarities mean nothing.
+ */
+const minSquaredLength = 2 ** -23;
+const maxSquaredLength = 3.4e38;
+
+/** The most dimensions that Qdrant takes. */
+const maxDimension = 65_536;
+
+/**
+ * Checks a vector for a cosine search: finite numbers, at least one, and not all zeros. A vector of zeros has no direction, so that its cosine
+ * similarity is undefined; in practice it stands for an embedding that failed, and stored ones poison every search.
+ *
+ * @param position - The record's place in its batch; leave out for a query.
+ * @throws {@link InvalidInputError}, with the position.
+ */
+export function requireVector(value: unknown, name: string, position?: number): ArrayLike<number> {
+  if (!isNumberArray(value)) {
+    throw invalid(`Expected ${name} to be an array of numbers, got ${describeValue(value)}.`, position);
+  }
+  if (value.length === 0 || value.length > maxDimension) {
+    throw invalid(`Expected ${name} to have 1 to ${maxDimension} dimensions, got ${value.length}.`, position);
+  }
+  let squaredLength = 0;
+  for (let i = 0; i < value.length; i++) {
+    const element: unknown = value[i];
+    if (typeof element !== 'number' || !Number.isFinite(element)) {
+      throw invalid(
+        `Expected ${name} to hold finite numbers, got ${describeValue(element)} at dimension ${i}.`,
+        position,
+      );
+    }
+    squaredLength += element * element;
+  }
+  if (squaredLength < minSquaredLength || squaredLength > maxSquaredLength) {
+    const what = squaredLength === 0 ? 'only zeros' : `length ${Math.sqrt(squaredLength).toPrecision(3)}`;
+    throw invalid(
+      `Expected ${name} to have a direction, got ${what}: cosine similarity needs a length between 0.00035 and 1.8e19. ` +
+        'A vector of zeros is most often an embedding that failed.',
+      position,
+    );
+  }
+  return value;
+}
+
+/** @throws `AiProviderError` with code `dimension_mismatch` where a vector does not fit its collection. */
+export function requireDimension(actual: number, expected: number, name: string, collection: string): void {
+  if (actual === expected) return;
+  throw new AiProviderError(
+    `Expected ${name} to have ${expected} dimensions as the collection ${collection} has, got ${actual}. It was most likely made by another model.`,
+    { code: 'dimension_mismatch' },
+  );
+}
+
+/** As JSON needs it: a `Float32Array` would go out as an object with a key for each index. */
+export function toWireVector(
+  vector: ArrayLike<number>,
+  acceptsFloat32Array: boolean,
+): readonly number[] | Float32Array {
+  if (Array.isArray(vector)) return vector;
+  if (acceptsFloat32Array && vector instanceof Float32Array) return vector;
+  return Array.from(vector);
+}
+
+function isNumberArray(value: unknown): value is ArrayLike<number> {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+}
+
+function invalid(message: string, position: number | undefined): InvalidInputError {
+  return new InvalidInputError(message, position === undefined ? {} : { position });
+}
