@@ -1,7 +1,9 @@
 import { PGlite } from '@electric-sql/pglite';
 import { Kysely, PostgresDialect } from 'kysely';
+import { Kysely as NextKysely, PGliteDialect as NextPGliteDialect } from 'kysely-0-29';
 import { PGliteDialect } from 'kysely-pglite-dialect';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { KyselyIntegrationRepository } from '../../src/repositories/kysely/kysely-integration-repository.js';
 import { MemoryIntegrationRepository } from '../../src/repositories/memory/memory-integration-repository.js';
 import { integrationRepositoryContract } from '../../src/testing/integration-repository-contract.js';
 import { type HostDatabase, kyselyFixture } from '../helpers/kysely-repository.js';
@@ -37,6 +39,16 @@ integrationRepositoryContract(testApi, {
     await database.exec(await readSchema());
     const db = new Kysely<HostDatabase>({ dialect: new PGliteDialect(database) });
     return kyselyFixture(db, () => db.destroy());
+  },
+});
+
+integrationRepositoryContract(testApi, {
+  name: 'Kysely 0.29 on PGlite',
+  open: async () => {
+    const database = new PGlite();
+    await database.exec(await readSchema());
+    const db = new NextKysely<HostDatabase>({ dialect: new NextPGliteDialect({ pglite: database }) });
+    return { ...kyselyFixture(db as never, () => db.destroy()), repository: new KyselyIntegrationRepository(db) };
   },
 });
 

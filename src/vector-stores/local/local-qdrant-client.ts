@@ -1,9 +1,219 @@
-import { AiProviderError } from '../../errors.js';
-import type { QdrantClientLike } from '../qdrant/qdrant-client-like.js';
+import { type AiProviderError, InvalidInputError } from '../../errors.js';
+import { describeValue } from '../../internal/validate.js';
+import type { QdrantClientLike, QdrantPoint } from '../qdrant/qdrant-client-like.js';
+import type { Collection, Mutation } from './collection.js';
+import { mergeUpdateCollection, parseCreateCollection } from './collection-config.js';
+import { describeCollection } from './collection-description.js';
+import { CollectionRegistry, type OpenCollection } from './collection-registry.js';
+import { countFacets } from './facet.js';
+import { isObject, type JsonObject } from './json.js';
+import { parsePointBatch } from './point-batch.js';
+import { parsePointId } from './point-id.js';
+import { readPoint, readRecord, readSelection } from './point-response.js';
+import { formatError } from './qdrant-api-error.js';
+import { parseOptionalFilter, parseQuery, runQuery } from './query.js';
+import { runQueryGroups } from './query-groups.js';
+import { runScroll } from './scroll.js';
+import { planUpsert, selectIds } from './write-plans.js';
 
-/** Placeholder until the engine lands. */
-export class LocalQdrantClient {
-  static async open(_options: { readonly location: string }): Promise<QdrantClientLike & { close(): Promise<void> }> {
-    throw new AiProviderError('The local engine is not part of this build.', { code: 'unsupported_operation' });
+export interface LocalQdrantClientOptions {
+  /** `:memory:`, or a folder, which is created where it does not exist. One process at a time may have a folder open. */
+  readonly location: string;
+}
+
+interface UpdateResult {
+  readonly operation_id: number;
+  readonly status: 'completed';
+}
+
+/**
+ * Qdrant in this process: the methods of Qdrant's REST client that this library calls, with the same requests, responses, errors, filters and
+ * scores, on an engine that scans every vector that a filter leaves, so that each search is exact.
+ *
+ * It is made for tests, development, and stores of up to about 250,000 vectors a collection; beyond that a Qdrant server is next.
+ *
+ * @example
+ * const client = await LocalQdrantClient.open({ location: './vectors' });
+ * await client.createCollection('documents', { vectors: { size: 384, distance: 'Cosine' } });
+ * await client.upsert('documents', { points: [{ id: 1, vector, payload: { language: 'en' } }] });
+ * const { points } = await client.query('documents', { query: vector, limit: 3, with_payload: true });
+ * await client.close();
+ */
+export class LocalQdrantClient implements QdrantClientLike {
+  readonly acceptsFloat32Array = true;
+  readonly #registry: CollectionRegistry;
+  #operationId = 0;
+
+  /**
+   * Opens a store.
+   *
+   * @throws {@link AiProviderError} `storage_locked` where another client has the folder open, `storage_corrupt` where its files were damaged
+   * or are of a newer format.
+   */
+  static async open(options: LocalQdrantClientOptions): Promise<LocalQdrantClient> {
+    const location: unknown = options?.location;
+    if (typeof location !== 'string' || location === '') {
+      throw new InvalidInputError(
+        `Expected \`location\` to be ':memory:' or a folder, got ${describeValue(location)}.`,
+      );
+    }
+    return new LocalQdrantClient(await CollectionRegistry.open(location));
   }
+
+  private constructor(registry: CollectionRegistry) {
+    this.#registry = registry;
+  }
+
+  async versionInfo(): Promise<{ title: string; version: string }> {
+    return { title: 'pulse-local-engine', version: '1.19.0' };
+  }
+
+  async getCollections(): Promise<{ collections: { name: string }[] }> {
+    return { collections: this.#registry.names().map((name) => ({ name })) };
+  }
+
+  async collectionExists(collectionName: string): Promise<{ exists: boolean }> {
+    return { exists: this.#registry.has(collectionName) };
+  }
+
+  async getCollection(collectionName: string): Promise<JsonObject> {
+    return describeCollection(this.#registry.get(collectionName).collection);
+  }
+
+  async createCollection(collectionName: string, request: unknown): Promise<boolean> {
+    await this.#registry.create(collectionName, parseCreateCollection(request));
+    return true;
+  }
+
+  async updateCollection(collectionName: string, request: unknown): Promise<boolean> {
+    await this.#change(collectionName, ({ config }) => ({
+      kind: 'configure',
+      config: mergeUpdateCollection(config, request),
+    }));
+    return true;
+  }
+
+  async deleteCollection(collectionName: string): Promise<boolean> {
+    return this.#registry.delete(collectionName);
+  }
+
+  async createPayloadIndex(collectionName: string, request: unknown): Promise<UpdateResult> {
+    const { key, schema } = parsePayloadIndex(request);
+    return this.#change(collectionName, ({ config }) => ({
+      kind: 'configure',
+      config: { ...config, payloadIndexes: { ...config.payloadIndexes, [key]: schema } },
+    }));
+  }
+
+  async getAliases(): Promise<{ aliases: { alias_name: string; collection_name: string }[] }> {
+    return { aliases: this.#registry.aliases() };
+  }
+
+  async updateCollectionAliases(request: unknown): Promise<boolean> {
+    await this.#registry.updateAliases(request);
+    return true;
+  }
+
+  async upsert(collectionName: string, request: unknown): Promise<UpdateResult> {
+    const body = requireObject(request);
+    return this.#change(collectionName, (collection) =>
+      planUpsert(collection, body, parsePointBatch(body, collection)),
+    );
+  }
+
+  async delete(collectionName: string, request: unknown): Promise<UpdateResult> {
+    const body = requireObject(request);
+    const { collection } = this.#registry.get(collectionName);
+    const select = await selectIds(collection, body);
+    return this.#change(collectionName, () => ({ kind: 'delete', ids: select() }));
+  }
+
+  async query(collectionName: string, request: unknown): Promise<{ points: QdrantPoint[] }> {
+    const { collection } = this.#registry.get(collectionName);
+    const query = parseQuery(request, collection);
+    const selection = readSelection(requireObject(request), false);
+    return collection.gate.scan(async () => {
+      const hits = await runQuery(collection, query);
+      return { points: hits.map((hit) => readPoint(collection, hit, selection)) };
+    });
+  }
+
+  async queryBatch(collectionName: string, request: unknown): Promise<{ points: QdrantPoint[] }[]> {
+    const { searches } = requireObject(request);
+    if (!Array.isArray(searches)) throw formatError('`searches` must be a list of queries');
+    return Promise.all(searches.map((search) => this.query(collectionName, search)));
+  }
+
+  async queryGroups(
+    collectionName: string,
+    request: unknown,
+  ): Promise<{ groups: { id: string | number; hits: QdrantPoint[] }[] }> {
+    const { collection } = this.#registry.get(collectionName);
+    return collection.gate.scan(async () => ({ groups: await runQueryGroups(collection, requireObject(request)) }));
+  }
+
+  async scroll(
+    collectionName: string,
+    request: unknown = {},
+  ): Promise<{ points: QdrantPoint[]; next_page_offset: string | number | null }> {
+    const { collection } = this.#registry.get(collectionName);
+    return collection.gate.scan(() => runScroll(collection, requireObject(request)));
+  }
+
+  async retrieve(collectionName: string, request: unknown): Promise<QdrantPoint[]> {
+    const { collection } = this.#registry.get(collectionName);
+    const body = requireObject(request);
+    if (!Array.isArray(body['ids'])) throw formatError('`ids` must be a list of point ids');
+    const rows = body['ids'].map((id) => collection.points.rowOf(parsePointId(id))).filter((row) => row !== undefined);
+    const selection = readSelection(body, true);
+    return rows.map((row) => readRecord(collection, row, selection));
+  }
+
+  async count(collectionName: string, request: unknown = {}): Promise<{ count: number }> {
+    const { collection } = this.#registry.get(collectionName);
+    const filter = parseOptionalFilter(requireObject(request)['filter'], collection);
+    const rows = await collection.gate.scan(() => collection.selectRows(filter));
+    return { count: rows.length };
+  }
+
+  async facet(
+    collectionName: string,
+    request: unknown,
+  ): Promise<{ hits: { value: string | number | boolean; count: number }[] }> {
+    const { collection } = this.#registry.get(collectionName);
+    return collection.gate.scan(async () => ({ hits: await countFacets(collection, requireObject(request)) }));
+  }
+
+  /** Writes what is pending and gives the folder free. Idempotent; later calls fail with `aborted_by_close`. */
+  async close(): Promise<void> {
+    await this.#registry.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Plans a change between scans, applies it, and returns when it is durable. */
+  async #change(collectionName: string, plan: (collection: Collection) => Mutation): Promise<UpdateResult> {
+    const open: OpenCollection = this.#registry.get(collectionName);
+    await open.change(plan);
+    return { operation_id: this.#operationId++, status: 'completed' };
+  }
+}
+
+function requireObject(request: unknown): JsonObject {
+  if (!isObject(request)) throw formatError('a request must be an object');
+  return request;
+}
+
+const indexTypes = ['keyword', 'integer', 'float', 'bool', 'geo', 'datetime', 'text', 'uuid'];
+
+function parsePayloadIndex(request: unknown): { key: string; schema: JsonObject } {
+  const { field_name: key, field_schema: given } = requireObject(request);
+  if (typeof key !== 'string') throw formatError('`field_name` must be a payload key');
+  const schema = isObject(given) ? given : { type: given ?? 'keyword' };
+  if (!indexTypes.includes(schema['type'] as string)) {
+    throw formatError(`the type of a payload index must be one of ${indexTypes.join(', ')}`);
+  }
+  return { key, schema };
 }

@@ -10,7 +10,7 @@ import { deadlineError, type FailedRequest, failed, invalidResponse, toVectorSto
 
 const retries = 3;
 const firstBackoffMs = 200;
-const longestBackoffMs = 10_000;
+const longestBackoffMs = 2_000;
 
 export interface RequestOptions {
   /** What is tried, for messages. */

@@ -47,12 +47,15 @@ function isWellFormed(value: string): boolean {
 }
 
 /**
- * The id of a record's point: UUIDv5 (RFC 9562) over tenant, table and record, so that storing a record again replaces it. Each part
- * is prefixed with its length, so that no two triples give the same text; the number 1 and the string '1' are two records.
+ * The id of a record's point: UUIDv5 (RFC 9562) over tenant, table, record and vector type, so that storing a record again replaces it. Each
+ * part is prefixed with its length, so that no two keys give the same text; the number 1 and the string '1' are two records.
+ *
+ * @param vectorType - Which of a record's vectors, where it has several.
  */
-export function pointId(tenantId: number, tableName: string, recordId: string | number): string {
+export function pointId(tenantId: number, tableName: string, recordId: string | number, vectorType = ''): string {
   const record = `${typeof recordId === 'number' ? 'n' : 's'}${recordId}`;
-  const name = [String(tenantId), tableName, record].map((part) => `${Buffer.byteLength(part)}:${part}`).join('');
+  const parts = [String(tenantId), tableName, record, vectorType];
+  const name = parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join('');
   const bytes = createHash('sha1').update(pointNamespace).update(name).digest().subarray(0, 16);
   bytes[6] = (bytes[6]! & 0x0f) | 0x50;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;

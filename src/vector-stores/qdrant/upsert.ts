@@ -95,17 +95,25 @@ export async function upsertRecords(
   requireDimension(records[0]!.vector.length, collection.vectorSize, 'each vector', collection.scope.collection);
   const limit = pLimit(concurrentRequests);
   const failures: UpsertFailure[] = [];
+  let fatal: AiProviderError | undefined;
   const send = async (batch: readonly CheckedRecord[]): Promise<void> => {
     try {
+      if (fatal !== undefined) throw fatal;
       await upsertBatch(connection, collection, batch, signal);
     } catch (error) {
-      if (!isAiProviderError(error)) throw error;
-      failures.push(...batch.map(({ position, recordId }) => ({ position, recordId, error })));
+      if (!isAiProviderError(error) || error.code === 'aborted_by_close') throw error;
+      if (!isAboutThisBatch(error)) fatal ??= error;
+      for (const { position, recordId } of batch) failures.push({ position, recordId, error });
     }
   };
   await Promise.all(splitIntoBatches(records).map((batch) => limit(send, batch)));
   if (failures.length > 0) throw partialUpsertError(collection, failures, records.length);
   return records.map((record) => record.pointId);
+}
+
+/** A refused batch says nothing about the next one; a server that is gone, or a key that it does not take, does. */
+function isAboutThisBatch(error: AiProviderError): boolean {
+  return error.code === 'vector_store_failed' || error.code === 'invalid_response';
 }
 
 function upsertBatch(

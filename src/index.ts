@@ -1,0 +1,76 @@
+export type { CredentialCipher } from './core/credential-cipher.js';
+export type {
+  CallOptions,
+  EmbeddingInputType,
+  EmbeddingOptions,
+  EmbeddingProvider,
+  EmbeddingResult,
+  EmbeddingUsage,
+  PartialEmbeddingResult,
+  ProviderHealth,
+} from './core/embedding-provider.js';
+export { type DeclaredEmbeddingSpace, type EmbeddingSpace, embeddingSpaceId } from './core/embedding-space.js';
+export {
+  HybridProviderManager,
+  type HybridProviderManagerOptions,
+  type IntegrationHealth,
+  type ManagedEmbeddingOptions,
+  type ManagedEmbeddingResult,
+  type ManagedTextOptions,
+  type ManagedTextResult,
+  type Provenance,
+} from './core/hybrid-provider-manager.js';
+export type { IndexRecord, PartialUpsertResult, UpsertOptions, UpsertResult } from './core/index-upsert.js';
+export type {
+  Integration,
+  IntegrationRepository,
+  UsageOperation,
+  UsageRecord,
+} from './core/integration-repository.js';
+export type { Logger } from './core/logger.js';
+export { ProviderFactory, type ProviderFactoryOptions } from './core/provider-factory.js';
+export type { AiProvider, Operation, ProviderContext, ProviderKind } from './core/provider-kind.js';
+export type { TextOptions, TextProvider, TextResult, TextUsage } from './core/text-provider.js';
+export type { UsageEvent, UsageRecorder } from './core/usage-recorder.js';
+export { type IndexSearchOptions, VectorIndex, type VectorIndexOptions } from './core/vector-index.js';
+export type {
+  CollectionDescription,
+  CreateCollectionOptions,
+  JsonValue,
+  SearchOptions,
+  SimilarRecord,
+  VectorRecord,
+  VectorStore,
+} from './core/vector-store.js';
+export { FernetCipher } from './credential-ciphers/fernet/fernet-cipher.js';
+export {
+  AiProviderError,
+  type AiProviderErrorCode,
+  type EmbeddingFailure,
+  EmbeddingSpaceMismatchError,
+  InvalidInputError,
+  isAiProviderError,
+  MissingDependencyError,
+  PartialEmbeddingError,
+  PartialUpsertError,
+  ProviderError,
+  ProvidersExhaustedError,
+  RepositoryError,
+  type UpsertFailure,
+  VectorStoreError,
+} from './errors.js';
+export type { LocalModelOptions, SentenceTransformersOptions } from './providers/sentence-transformers/options.js';
+export { sentenceTransformersKind } from './providers/sentence-transformers/sentence-transformers-kind.js';
+export { SentenceTransformersProvider } from './providers/sentence-transformers/sentence-transformers-provider.js';
+export { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './providers/wex-gateway/wex-gateway-kind.js';
+export type { WexGatewayOptions } from './providers/wex-gateway/wex-gateway-options.js';
+export { WexGatewayProvider } from './providers/wex-gateway/wex-gateway-provider.js';
+export { KyselyIntegrationRepository } from './repositories/kysely/kysely-integration-repository.js';
+export {
+  type MemoryIntegration,
+  MemoryIntegrationRepository,
+  type MemoryUsage,
+} from './repositories/memory/memory-integration-repository.js';
+export { type StandardProviderKindsOptions, standardProviderKinds } from './standard-provider-kinds.js';
+export type { PulseQdrantClientOptions } from './vector-stores/qdrant/options.js';
+export { PulseQdrantClient } from './vector-stores/qdrant/pulse-qdrant-client.js';

@@ -1,0 +1,69 @@
+/** One answer to `POST /embeddings`, read with suspicion: servers that are nearly compatible are the rule. */
+export interface EmbeddingResponse {
+  /** By position in the request: the vector, or in one phrase what is wrong with it. */
+  readonly vectors: readonly (Float32Array | string)[];
+  readonly inputTokens: number | null;
+  /** What the server sent, whatever it was asked for. */
+  readonly encoding: 'base64' | 'float';
+}
+
+/**
+ * Reads a response to a request of `inputCount` inputs. Vectors are placed by `index`, not by arrival.
+ *
+ * @returns the response, or in one phrase what makes all of it unusable.
+ */
+export function readEmbeddingResponse(body: unknown, inputCount: number): EmbeddingResponse | string {
+  const { data, usage } = (body ?? {}) as {
+    data?: unknown;
+    usage?: { prompt_tokens?: unknown; total_tokens?: unknown };
+  };
+  if (!Array.isArray(data)) return 'a body without a list `data`';
+  if (data.length !== inputCount) return `${data.length} embeddings for ${inputCount} inputs`;
+  const vectors = new Array<Float32Array | string>(inputCount);
+  let encoding: 'base64' | 'float' = 'float';
+  for (const item of data as ({ index?: unknown; embedding?: unknown } | null)[]) {
+    const index = item?.index;
+    if (typeof index !== 'number' || !Number.isInteger(index) || index < 0 || index >= inputCount) {
+      return 'an embedding without a valid `index`';
+    }
+    if (vectors[index] !== undefined) return 'two embeddings of one `index`';
+    const embedding = item?.embedding;
+    if (typeof embedding === 'string') {
+      encoding = 'base64';
+      vectors[index] = checkVector(fromBase64(embedding));
+    } else {
+      vectors[index] = checkVector(Array.isArray(embedding) ? fromNumbers(embedding) : 'neither base64 nor numbers');
+    }
+  }
+  return { vectors, inputTokens: tokenCount(usage?.prompt_tokens) ?? tokenCount(usage?.total_tokens), encoding };
+}
+
+/** Decoded straight into the vector: no number[] in between, and no memory shared with other vectors. */
+function fromBase64(text: string): Float32Array | string {
+  const byteLength = Math.floor((text.replace(/=+$/, '').length * 3) / 4);
+  if (byteLength % 4 !== 0) return 'base64 of a length that no float32 vector has';
+  const vector = new Float32Array(byteLength / 4);
+  const written = Buffer.from(vector.buffer).write(text, 'base64');
+  return written === byteLength ? vector : 'not valid base64';
+}
+
+function fromNumbers(numbers: readonly unknown[]): Float32Array | string {
+  if (!numbers.every((number) => typeof number === 'number')) return 'a list with something else than numbers';
+  return Float32Array.from(numbers as number[]);
+}
+
+function checkVector(vector: Float32Array | string): Float32Array | string {
+  if (typeof vector === 'string') return vector;
+  if (vector.length === 0) return 'empty';
+  let isZero = true;
+  for (let i = 0; i < vector.length; i++) {
+    const value = vector[i] as number;
+    if (!Number.isFinite(value)) return 'not finite';
+    if (value !== 0) isZero = false;
+  }
+  return isZero ? 'all zeros' : vector;
+}
+
+export function tokenCount(value: unknown): number | null {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;
+}

@@ -1,0 +1,181 @@
+import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pLimit from 'p-limit';
+import pRetry from 'p-retry';
+import { type AiProviderError, isAiProviderError, ProviderError } from '../../errors.js';
+import { withDeadline } from '../../internal/with-deadline.js';
+import { type Endpoint, toProviderError } from './to-provider-error.js';
+import { longestTimerMs } from './wex-gateway-options.js';
+
+export interface GatewayCallOptions {
+  readonly endpoint: Endpoint;
+  readonly timeoutMs: number;
+  readonly deadlineMs: number;
+  readonly maxRetries: number;
+  /** The caller's; its reason is rethrown untouched. */
+  readonly signal?: AbortSignal | undefined;
+  /** Aborts when the provider is closed; its reason is the error to throw. */
+  readonly closeSignal: AbortSignal;
+  /** Told of each retry. */
+  readonly onRetry?: ((error: AiProviderError, delayMs: number) => void) | undefined;
+}
+
+/** Failures that every further request of the call would meet as well. */
+const callWideCodes = new Set(['authentication_failed', 'quota_exceeded', 'model_unavailable', 'deadline_exceeded']);
+
+/** The first delay before a retry is up to this; it doubles each time, up to the other. */
+const firstDelayMs = 500;
+const longestDelayMs = 8000;
+
+/**
+ * Runs `work` as one logical call. However many requests it makes, they share one deadline, one abort and one retry lane, and nothing of it is
+ * left behind when it settles: no timer, no listener, no open request.
+ */
+export async function runGatewayCall<Result>(
+  options: GatewayCallOptions,
+  work: (call: GatewayCall) => Promise<Result>,
+): Promise<Result> {
+  const { signal, closeSignal } = options;
+  signal?.throwIfAborted();
+  closeSignal.throwIfAborted();
+  const call = new GatewayCall(options);
+  let end: (signal: AbortSignal) => void = () => {};
+  const ended = new Promise<never>((_, reject) => {
+    end = ({ reason }) => {
+      call.abort(reason);
+      reject(reason);
+    };
+  });
+  const onAbort = () => end(signal as AbortSignal);
+  const onClose = () => end(closeSignal);
+  // Many calls may share one signal, as they do inside a web request; Node prints a warning from the eleventh listener on.
+  if (signal instanceof EventTarget) setMaxListeners(0, signal);
+  signal?.addEventListener('abort', onAbort);
+  closeSignal.addEventListener('abort', onClose);
+  try {
+    return await Promise.race([work(call), ended]);
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+    closeSignal.removeEventListener('abort', onClose);
+    call.dispose();
+  }
+}
+
+/** What the requests of one logical call share. */
+export class GatewayCall {
+  /** Aborts with the reason to throw: the caller's, the provider's closing, or the deadline. */
+  readonly signal: AbortSignal;
+  /** The requests made so far. */
+  requestCount = 0;
+  readonly #options: GatewayCallOptions;
+  readonly #controller = new AbortController();
+  readonly #deadlineAt: number;
+  readonly #deadlineTimer: NodeJS.Timeout;
+  readonly #retryLane = pLimit(1);
+  #successCount = 0;
+  #stopped: AiProviderError | undefined;
+
+  constructor(options: GatewayCallOptions) {
+    this.#options = options;
+    this.signal = this.#controller.signal;
+    setMaxListeners(0, this.signal);
+    const deadlineMs = Math.min(options.deadlineMs, longestTimerMs);
+    this.#deadlineAt = performance.now() + deadlineMs;
+    this.#deadlineTimer = setTimeout(() => this.abort(this.#tooLate('deadline_exceeded', deadlineMs)), deadlineMs);
+  }
+
+  abort(reason: unknown): void {
+    this.#controller.abort(reason);
+  }
+
+  dispose(): void {
+    clearTimeout(this.#deadlineTimer);
+  }
+
+  /** Why no further request of this call makes sense, once that is known. */
+  get stopped(): AiProviderError | undefined {
+    return this.#stopped;
+  }
+
+  /**
+   * Makes a request and retries what may pass. Retries of one call take turns, and each waits out its delay before its turn ends: an endpoint that is
+   * down gets a window of first requests and then at most `maxRetries` single ones, after which the call gives up on it.
+   */
+  async request<Result>(send: (signal: AbortSignal, attempt: number) => Promise<Result>): Promise<Result> {
+    if (this.#stopped) throw this.#stopped;
+    const successesBefore = this.#successCount;
+    let leaveLane = () => {};
+    let isInLane = false;
+    try {
+      const result = await pRetry((attempt) => this.#attempt(send, attempt), {
+        retries: this.#options.maxRetries,
+        // p-retry's own delay has no full jitter and knows no Retry-After: `shouldRetry` waits instead.
+        minTimeout: 0,
+        shouldRetry: async ({ error, retriesConsumed }) => {
+          if (!isAiProviderError(error) || !error.isRetryable || this.signal.aborted) return false;
+          const delayMs = retryDelayMs(error, retriesConsumed);
+          const retryAt = performance.now() + delayMs;
+          if (retryAt >= this.#deadlineAt) return false;
+          if (!isInLane) {
+            leaveLane = await this.#enterRetryLane();
+            isInLane = true;
+          }
+          if (this.#stopped) return false;
+          this.#options.onRetry?.(error, delayMs);
+          await sleep(Math.max(0, retryAt - performance.now()), undefined, { signal: this.signal }).catch(() => {});
+          return !this.signal.aborted;
+        },
+      });
+      this.#successCount++;
+      return result;
+    } catch (error) {
+      const isHopeless = isAiProviderError(error) && error.isRetryable && this.#successCount === successesBefore;
+      if (isAiProviderError(error) && (isHopeless || callWideCodes.has(error.code))) this.#stopped ??= error;
+      throw error;
+    } finally {
+      leaveLane();
+    }
+  }
+
+  #enterRetryLane(): Promise<() => void> {
+    return new Promise((enter) => {
+      void this.#retryLane(() => new Promise<void>((leave) => enter(leave)));
+    });
+  }
+
+  async #attempt<Result>(
+    send: (signal: AbortSignal, attempt: number) => Promise<Result>,
+    attempt: number,
+  ): Promise<Result> {
+    const { timeoutMs, endpoint } = this.#options;
+    const timeoutError = () => this.#tooLate('unavailable', timeoutMs, attempt);
+    return withDeadline(
+      async (signal) => {
+        this.requestCount++;
+        try {
+          return await send(signal, attempt);
+        } catch (error) {
+          throw signal.aborted ? signal.reason : toProviderError(error, endpoint, attempt);
+        }
+      },
+      { timeoutMs, signals: [this.signal], timeoutError },
+    );
+  }
+
+  #tooLate(code: 'deadline_exceeded' | 'unavailable', afterMs: number, attempts?: number): ProviderError {
+    const { id, host } = this.#options.endpoint;
+    return new ProviderError(`${id} at ${host} did not answer in full within ${afterMs} ms.`, {
+      code,
+      isRetryable: true,
+      provider: id,
+      attempts: attempts ?? this.requestCount,
+    });
+  }
+}
+
+/** Full jitter: anything from nothing to the doubling bound, so that callers who failed together do not return together. */
+function retryDelayMs(error: AiProviderError, retriesConsumed: number): number {
+  const asked = (error as ProviderError).retryAfterMs ?? 0;
+  const bound = Math.min(longestDelayMs, firstDelayMs * 2 ** retriesConsumed);
+  return asked + Math.random() * bound;
+}

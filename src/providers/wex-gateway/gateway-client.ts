@@ -1,0 +1,26 @@
+import type OpenAI from 'openai';
+import { memoizeAsync } from '../../internal/memoize-async.js';
+import { longestTimerMs, type ResolvedWexGatewayOptions } from './wex-gateway-options.js';
+
+export type GatewayClient = OpenAI;
+
+/** Loads the `openai` package on first use. Retries and timeouts are ours alone: two layers of retries multiply. */
+export function gatewayClient(options: ResolvedWexGatewayOptions): () => Promise<GatewayClient> {
+  return memoizeAsync(async () => {
+    const { default: OpenAI } = await import('openai');
+    return new OpenAI({
+      baseURL: options.baseUrl,
+      // The client insists on a key; without one, the header is taken away again.
+      apiKey: options.apiKey ?? 'none',
+      ...(options.apiKey === null ? { defaultHeaders: { Authorization: null } } : {}),
+      // Not from the environment: it may belong to another account than this integration.
+      adminAPIKey: null,
+      organization: null,
+      project: null,
+      maxRetries: 0,
+      timeout: longestTimerMs,
+      logLevel: 'off',
+      ...(options.fetch ? { fetch: options.fetch } : {}),
+    });
+  });
+}

@@ -1,0 +1,174 @@
+import type { EmbeddingOptions, EmbeddingResult, PartialEmbeddingResult } from '../../core/embedding-provider.js';
+import type { DeclaredEmbeddingSpace } from '../../core/embedding-space.js';
+import { type AiProviderError, type EmbeddingFailure, PartialEmbeddingError } from '../../errors.js';
+import { type BatchOutcome, embedTexts } from './embed-texts.js';
+import { encodingFor, rememberEncoding } from './embedding-encoding.js';
+import { type EmbeddingResponse, readEmbeddingResponse } from './embedding-response.js';
+import type { GatewayCall } from './gateway-call.js';
+import type { GatewayConnection } from './gateway-connection.js';
+import { isAboutEncoding, requestIdOf, unusableResponse } from './to-provider-error.js';
+
+/** `POST /embeddings`. */
+export class GatewayEmbeddings {
+  readonly #connection: GatewayConnection;
+  /** The length of each model's vectors, from the first response on. */
+  readonly #dimensionByModel = new Map<string, number>();
+
+  constructor(connection: GatewayConnection) {
+    this.#connection = connection;
+  }
+
+  declaredSpace(model = this.#connection.options.embeddingModel): DeclaredEmbeddingSpace {
+    const { embeddingModel, embeddingSpace } = this.#connection.options;
+    return {
+      model: model === embeddingModel ? (embeddingSpace ?? model) : model,
+      revision: null,
+      dimension: this.#requestedDimension(model) ?? this.#dimensionByModel.get(model) ?? null,
+      pooling: null,
+      prompts: null,
+      normalized: null,
+      dtype: null,
+    };
+  }
+
+  async generate(texts: readonly string[], { model: override, signal }: EmbeddingOptions): Promise<EmbeddingResult> {
+    const { batchSize, concurrency, embeddingModel } = this.#connection.options;
+    const model = override ?? embeddingModel;
+    const usage = { inputTokens: 0 as number | null };
+    if (texts.length === 0) return this.#result(model, [], usage.inputTokens);
+    const rounds = Math.ceil(texts.length / (batchSize * concurrency));
+    const { embeddings, failures } = await this.#connection.run(signal, rounds, (call) =>
+      embedTexts(texts, {
+        batchSize,
+        concurrency,
+        isWorthSplitting: (error) => error.code === 'input_refused',
+        embedBatch: (inputs) => this.#embedBatch(call, model, inputs, usage),
+      }),
+    );
+    if (failures.length > 0) return this.#resultOfFailure(model, embeddings, failures, usage.inputTokens);
+    return this.#result(model, embeddings as Float32Array[], usage.inputTokens);
+  }
+
+  async #embedBatch(
+    call: GatewayCall,
+    model: string,
+    inputs: readonly string[],
+    usage: { inputTokens: number | null },
+  ): Promise<BatchOutcome> {
+    const { endpoint } = this.#connection;
+    const startedAt = performance.now();
+    const { body, requestId, attempt } = await call.request((signal, attempt) =>
+      this.#send(model, inputs, signal).then((response) => ({ ...response, attempt })),
+    );
+    const response = readEmbeddingResponse(body, inputs.length);
+    const inputTokens = typeof response === 'string' ? null : response.inputTokens;
+    usage.inputTokens = usage.inputTokens === null || inputTokens === null ? null : usage.inputTokens + inputTokens;
+    await this.#connection.recordUsage({
+      operation: 'embedding',
+      model,
+      inputCount: inputs.length,
+      inputTokens,
+      outputTokens: 0,
+      metadata: { requestId: requestId ?? null, attempt, durationMs: Math.round(performance.now() - startedAt) },
+    });
+    if (typeof response === 'string') throw unusableResponse(response, endpoint, requestId);
+    rememberEncoding(this.#connection.options.baseUrl, response.encoding);
+    return this.#checkDimensions(model, response, requestId);
+  }
+
+  async #send(model: string, inputs: readonly string[], signal: AbortSignal) {
+    const { baseUrl, encodingFormat } = this.#connection.options;
+    const client = await this.#connection.client();
+    const dimensions = this.#requestedDimension(model);
+    const post = async (encoding: 'base64' | 'float') => {
+      const { data, response } = await client.embeddings
+        .create(
+          { model, input: [...inputs], encoding_format: encoding, ...(dimensions === null ? {} : { dimensions }) },
+          { signal },
+        )
+        .withResponse();
+      return { body: data as unknown, requestId: requestIdOf(response.headers, this.#connection.endpoint) };
+    };
+    const encoding = encodingFor(baseUrl, encodingFormat);
+    try {
+      return await post(encoding);
+    } catch (error) {
+      if (encoding !== 'base64' || encodingFormat !== 'auto' || !isAboutEncoding(error)) throw error;
+      rememberEncoding(baseUrl, 'float');
+      return await post('float');
+    }
+  }
+
+  #checkDimensions(model: string, { vectors }: EmbeddingResponse, requestId: string | undefined): BatchOutcome {
+    const { endpoint } = this.#connection;
+    const first = vectors.find((vector) => typeof vector !== 'string');
+    const expected = this.#requestedDimension(model) ?? this.#dimensionByModel.get(model) ?? first?.length;
+    const outcome = vectors.map((vector) => {
+      if (typeof vector === 'string') return unusableResponse(`an embedding that is ${vector}`, endpoint, requestId);
+      if (vector.length === expected) return vector;
+      const what = `a vector of ${vector.length} dimensions where ${expected} were expected`;
+      return unusableResponse(what, endpoint, requestId);
+    });
+    if (expected !== undefined) this.#dimensionByModel.set(model, expected);
+    return outcome;
+  }
+
+  #requestedDimension(model: string): number | null {
+    const { dimensions, embeddingModel } = this.#connection.options;
+    return model === embeddingModel ? (dimensions ?? null) : null;
+  }
+
+  #result(
+    model: string,
+    embeddings: Float32Array[],
+    inputTokens: number | null,
+    inputCount = embeddings.length,
+  ): EmbeddingResult {
+    const declared = this.declaredSpace(model);
+    return {
+      embeddings,
+      embeddingSpace: { ...declared, dimension: declared.dimension ?? 0 },
+      model,
+      usage: { inputCount, inputTokens },
+    };
+  }
+
+  #resultOfFailure(
+    model: string,
+    embeddings: readonly (Float32Array | undefined)[],
+    failures: readonly EmbeddingFailure[],
+    inputTokens: number | null,
+  ): EmbeddingResult {
+    const { options, endpoint } = this.#connection;
+    const { dimension, ...space } = this.declaredSpace(model);
+    const inputCount = embeddings.length - failures.length;
+    if (options.failedInputs === 'zero_vectors' && dimension !== null) {
+      const filled = embeddings.map((embedding) => embedding ?? new Float32Array(dimension));
+      return this.#result(model, filled, inputTokens, inputCount);
+    }
+    const cause = mostTelling(failures);
+    if (inputCount === 0) throw cause;
+    const partialResult: PartialEmbeddingResult = {
+      embeddings,
+      embeddingSpace: dimension === null ? null : { ...space, dimension },
+      model,
+      usage: { inputCount, inputTokens },
+    };
+    throw new PartialEmbeddingError(
+      `${endpoint.id} gave no vector for ${failures.length} of ${embeddings.length} inputs, the first at position ${failures[0]?.position}: ${cause.message}`,
+      {
+        provider: endpoint.id,
+        isRetryable: failures.some(({ error }) => error.isRetryable),
+        cause,
+        failures,
+        partialResult,
+      },
+    );
+  }
+}
+
+/** A failure that may pass says more about the call than one input that was refused. */
+function mostTelling(failures: readonly EmbeddingFailure[]): AiProviderError {
+  const failure = failures.find(({ error }) => error.isRetryable) ?? (failures[0] as EmbeddingFailure);
+  return failure.error;
+}

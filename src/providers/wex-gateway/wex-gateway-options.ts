@@ -1,0 +1,230 @@
+import type { Integration } from '../../core/integration-repository.js';
+import type { Logger } from '../../core/logger.js';
+import type { UsageRecorder } from '../../core/usage-recorder.js';
+import { AiProviderError, InvalidInputError } from '../../errors.js';
+import { describeValue } from '../../internal/validate.js';
+
+/** The part of `fetch` that is needed; hand in your own for a proxy, a custom agent or a test. */
+export type FetchLike = (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
+
+/** Settings that an integration row can hold as well; there, in `ai_model_config`, under the names in brackets. */
+export interface WexGatewaySettings {
+  /** [`embedding_model`] @default 'azure-text-embedding-3-small' */
+  readonly embeddingModel?: string | undefined;
+  /** [`text_model`] @default 'azure-gpt-4o-mini' */
+  readonly textModel?: string | undefined;
+  /**
+   * The canonical name of the embedding model, [`embedding_space`]. Give two rows the same name only where they serve the very same model
+   * under different names, such as `azure-text-embedding-3-small` and `text-embedding-3-small`: their vectors may then stand in for each other.
+   * @default the embedding model's own name
+   */
+  readonly embeddingSpace?: string | undefined;
+  /** The length of the vectors, sent to the server, for models that can shorten them. [`dimensions`] @default the model's own */
+  readonly dimensions?: number | undefined;
+  /** The most inputs of a request, 1 to 2048; more is taken as 2048, the limit of the API. [`batch_size`] @default 100 */
+  readonly batchSize?: number | undefined;
+  /** How many embedding requests of one call are under way at once. [`concurrency`] @default 4 */
+  readonly concurrency?: number | undefined;
+  /** How long a request may take, its body included. [`timeout`, in seconds] @default 120_000 */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * How long a call may take with all its batches, retries and waits. [`deadline`, in seconds]
+   * @default `timeoutMs` for each round of `concurrency` requests, so a call of one request ends within `timeoutMs`, retries included
+   */
+  readonly deadlineMs?: number | undefined;
+  /** How often a request is sent again after a failure that may pass. [`max_retries`] @default 3 */
+  readonly maxRetries?: number | undefined;
+  /** 0 to 2. [`temperature`] @default the model's own */
+  readonly temperature?: number | undefined;
+  /** The most tokens of a generated text. [`max_tokens`] @default the model's own */
+  readonly maxTokens?: number | undefined;
+  /**
+   * What becomes of inputs that got no vector: an error that carries the others, or zeros in their place. Stored zeros poison a search index:
+   * choose them only where they are looked for. [`failed_inputs`] @default 'throw'
+   */
+  readonly failedInputs?: 'throw' | 'zero_vectors' | undefined;
+  /** `auto` asks for base64 (less than half the bytes) until the server shows that it knows only floats. [`encoding_format`] @default 'auto' */
+  readonly encodingFormat?: 'auto' | 'base64' | 'float' | undefined;
+}
+
+export interface WexGatewayOptions extends WexGatewaySettings {
+  /** Where the API lives, up to and with its version, such as `https://gateway.example/v1`. */
+  readonly baseUrl: string;
+  /** Null for a server that asks for none, as a local vLLM or Ollama. */
+  readonly apiKey: string | null;
+  /** @default 'wex_ai_gateway' */
+  readonly id?: string | undefined;
+  /** Told of every answered request. */
+  readonly usageRecorder?: UsageRecorder | undefined;
+  readonly logger?: Logger | undefined;
+  /** @default the global `fetch` */
+  readonly fetch?: FetchLike | undefined;
+}
+
+type Defaulted =
+  | 'id'
+  | 'embeddingModel'
+  | 'textModel'
+  | 'batchSize'
+  | 'concurrency'
+  | 'timeoutMs'
+  | 'maxRetries'
+  | 'failedInputs'
+  | 'encodingFormat';
+
+/** Checked, with the defaults filled in. */
+export type ResolvedWexGatewayOptions = Omit<WexGatewayOptions, Defaulted> & {
+  readonly [Option in Defaulted]: NonNullable<WexGatewayOptions[Option]>;
+};
+
+/** The most inputs of one request to the OpenAI API (its reference, "Create embeddings"). */
+const maxInputsPerRequest = 2048;
+/** A longer timer fires at once: Node keeps the delay in 31 bits. */
+export const longestTimerMs = 2 ** 31 - 1;
+
+interface Rule {
+  /** The key in `ai_model_config`. */
+  readonly key: string;
+  readonly expected: string;
+  accepts(value: unknown): boolean;
+  /** From the row's unit to the option's. */
+  readonly fromRow?: (value: number) => number;
+}
+
+const isInteger = (value: unknown, least: number) =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= least;
+const name = (key: string): Rule => ({
+  key,
+  expected: 'a non-empty string',
+  accepts: (value) => typeof value === 'string' && value !== '',
+});
+const integer = (key: string, least: number): Rule => ({
+  key,
+  expected: `an integer of at least ${least}`,
+  accepts: (value) => isInteger(value, least),
+});
+const seconds = (key: string): Rule => ({
+  key,
+  expected: 'a positive duration of less than 24 days',
+  accepts: (value) => typeof value === 'number' && value > 0 && value <= longestTimerMs,
+  fromRow: (value) => value * 1000,
+});
+const oneOf = (key: string, values: readonly string[]): Rule => ({
+  key,
+  expected: values.map((value) => `'${value}'`).join(' or '),
+  accepts: (value) => values.includes(value as string),
+});
+
+const rules: { readonly [Option in keyof Required<WexGatewaySettings>]: Rule } = {
+  embeddingModel: name('embedding_model'),
+  textModel: name('text_model'),
+  embeddingSpace: name('embedding_space'),
+  dimensions: integer('dimensions', 1),
+  batchSize: integer('batch_size', 1),
+  concurrency: integer('concurrency', 1),
+  timeoutMs: seconds('timeout'),
+  deadlineMs: seconds('deadline'),
+  maxRetries: integer('max_retries', 0),
+  temperature: {
+    key: 'temperature',
+    expected: 'a number from 0 to 2',
+    accepts: (value) => typeof value === 'number' && value >= 0 && value <= 2,
+  },
+  maxTokens: integer('max_tokens', 1),
+  failedInputs: oneOf('failed_inputs', ['throw', 'zero_vectors']),
+  encodingFormat: oneOf('encoding_format', ['auto', 'base64', 'float']),
+};
+const settingNames = Object.keys(rules) as (keyof WexGatewaySettings)[];
+
+/** @throws `InvalidInputError` naming the option, what was expected and what came. */
+export function resolveWexGatewayOptions(options: WexGatewayOptions): ResolvedWexGatewayOptions {
+  requireHttpUrl(options.baseUrl);
+  requireHeaderSafeKey(options.apiKey);
+  for (const setting of settingNames) {
+    const value: unknown = options[setting];
+    if (value === undefined || rules[setting].accepts(value)) continue;
+    throw new InvalidInputError(
+      `Expected \`${setting}\` to be ${rules[setting].expected}, got ${describeValue(value)}.`,
+    );
+  }
+  return {
+    ...options,
+    id: options.id ?? 'wex_ai_gateway',
+    embeddingModel: options.embeddingModel ?? 'azure-text-embedding-3-small',
+    textModel: options.textModel ?? 'azure-gpt-4o-mini',
+    batchSize: Math.min(options.batchSize ?? 100, maxInputsPerRequest),
+    concurrency: options.concurrency ?? 4,
+    timeoutMs: options.timeoutMs ?? 120_000,
+    maxRetries: options.maxRetries ?? 3,
+    failedInputs: options.failedInputs ?? 'throw',
+    encodingFormat: options.encodingFormat ?? 'auto',
+  };
+}
+
+/**
+ * The settings in a row. Its one `ai_model` is the embedding model or the text model, as {@link isEmbeddingModelName} has it; the explicit keys
+ * `embedding_model` and `text_model` win. Keys that are not ours are left alone, and never sent to the server.
+ *
+ * @throws `AiProviderError` with code `invalid_config`, naming the row, the key, what was expected and what came.
+ */
+export function wexGatewaySettingsFromIntegration(
+  integration: Pick<Integration, 'id' | 'aiModel' | 'aiModelConfig'>,
+  logger?: Logger,
+): WexGatewaySettings {
+  const { aiModel, aiModelConfig } = integration;
+  const settings: Record<string, unknown> = {};
+  if (aiModel !== null && aiModel !== '')
+    settings[isEmbeddingModelName(aiModel) ? 'embeddingModel' : 'textModel'] = aiModel;
+  for (const setting of settingNames) {
+    const { key, expected, accepts, fromRow } = rules[setting];
+    const value = aiModelConfig[key];
+    if (value === undefined || value === null) continue;
+    const converted = fromRow !== undefined && typeof value === 'number' ? fromRow(value) : value;
+    if (!accepts(converted)) {
+      throw new AiProviderError(
+        `Expected \`ai_model_config.${key}\` of integration ${integration.id} to be ${expected}${fromRow ? ', in seconds' : ''}, got ${describeValue(value)}.`,
+        { code: 'invalid_config' },
+      );
+    }
+    settings[setting] = converted;
+  }
+  const known = new Set(settingNames.map((setting) => rules[setting].key));
+  const ignoredKeys = Object.keys(aiModelConfig).filter((key) => !known.has(key));
+  if (ignoredKeys.length > 0) {
+    logger?.debug(
+      { integrationId: integration.id, ignoredKeys },
+      'Keys of ai_model_config that mean nothing to the gateway provider',
+    );
+  }
+  return settings;
+}
+
+/**
+ * Whether a model's name is that of an embedding model: it contains `embed`, or a part of it is the name of a known family.
+ *
+ * @example
+ * isEmbeddingModelName('azure-text-embedding-3-small') // true
+ * isEmbeddingModelName('BAAI/bge-m3')                  // true
+ * isEmbeddingModelName('azure-gpt-4o-mini')            // false
+ */
+export function isEmbeddingModelName(model: string): boolean {
+  return /embed|(^|[-_/])(bge|e5|gte|minilm|mpnet|distilroberta|gtr|instructor|stella|voyage|labse)([-_.]|$)/i.test(
+    model,
+  );
+}
+
+function requireHttpUrl(value: unknown): void {
+  const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : null;
+  if (url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return;
+  throw new InvalidInputError(
+    `Expected \`baseUrl\` to be an http or https URL without a user name or password, got ${describeValue(value)}.`,
+  );
+}
+
+/** Anything else makes `fetch` throw an error that shows the header, key and all. */
+function requireHeaderSafeKey(value: unknown): void {
+  if (value === null || (typeof value === 'string' && /^[\x21-\x7e]+$/.test(value))) return;
+  throw new InvalidInputError(
+    `Expected \`apiKey\` to be null or a string of printable ASCII characters without spaces, got ${describeValue(value)}.`,
+  );
+}

@@ -1,0 +1,23 @@
+import type { CredentialCipher } from './core/credential-cipher.js';
+import type { ProviderKind } from './core/provider-kind.js';
+import type { LocalModelOptions } from './providers/sentence-transformers/options.js';
+import { sentenceTransformersKind } from './providers/sentence-transformers/sentence-transformers-kind.js';
+import { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './providers/wex-gateway/wex-gateway-kind.js';
+
+export interface StandardProviderKindsOptions {
+  /** Decrypts `integrations.password`. */
+  readonly credentialCipher: CredentialCipher;
+  readonly gateway?: Omit<WexGatewayKindOptions, 'credentialCipher'> | undefined;
+  readonly local?: LocalModelOptions | undefined;
+}
+
+/**
+ * The kinds of provider that this library brings: `wex_ai_gateway`, `openai` and `sentence_transformers`.
+ *
+ * @example With one of your own
+ * new ProviderFactory({ repository, kinds: [...standardProviderKinds({ credentialCipher }), bedrockKind] })
+ */
+export function standardProviderKinds(options: StandardProviderKindsOptions): ProviderKind[] {
+  const gateway = { ...options.gateway, credentialCipher: options.credentialCipher };
+  return [wexGatewayKind(gateway), openAiKind(gateway), sentenceTransformersKind(options.local)];
+}

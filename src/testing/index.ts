@@ -1,0 +1,3 @@
+export { fakeEmbedding } from './fake-embedding.js';
+export { FakeGateway, type FakeGatewayOptions, type FakeGatewayRequest } from './fake-gateway.js';
+export { type GatewayFault, slowStart } from './gateway-fault.js';

@@ -1,0 +1,192 @@
+import { AiProviderError } from '../../errors.js';
+import { Collection, type Mutation } from './collection.js';
+import type { CollectionConfig } from './collection-config.js';
+import { isObject } from './json.js';
+import { badInput, collectionExists, collectionNotFound, formatError, QdrantApiError } from './qdrant-api-error.js';
+
+/** Where the changes of one collection are written; a collection in memory has none. */
+export interface CollectionJournal {
+  /** Takes the change at once and returns when it is durable. */
+  append(mutation: Mutation): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A collection and where its changes are written. */
+export class OpenCollection {
+  readonly collection: Collection;
+  readonly #journal: CollectionJournal | undefined;
+
+  constructor(collection: Collection, journal: CollectionJournal | undefined) {
+    this.collection = collection;
+    this.#journal = journal;
+  }
+
+  /** Applies a change between two scans; returns when it is durable. */
+  async change(plan: (collection: Collection) => Mutation): Promise<void> {
+    await this.collection.gate.change(() => {
+      const mutation = plan(this.collection);
+      if (isEmpty(mutation)) return undefined;
+      this.collection.apply(mutation);
+      return this.#journal?.append(mutation);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#journal?.close();
+  }
+}
+
+const isEmpty = (mutation: Mutation): boolean => mutation.kind !== 'configure' && mutation.ids.length === 0;
+
+/** Keeps collections and aliases on disk. */
+export interface CollectionStorage {
+  load(): Promise<{ collections: Map<string, OpenCollection>; aliases: Map<string, string> }>;
+  create(name: string, config: CollectionConfig): Promise<OpenCollection>;
+  delete(name: string): Promise<void>;
+  saveAliases(aliases: ReadonlyMap<string, string>): Promise<void>;
+  close(): Promise<void>;
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what Qdrant forbids
+const forbiddenInName = /[<>:"/\\|?*\u0000\u001f]/;
+
+/** The collections of a client by name or alias. Creating, deleting and aliasing happen one after the other. */
+export class CollectionRegistry {
+  readonly #storage: CollectionStorage | undefined;
+  readonly #collections: Map<string, OpenCollection>;
+  #aliases: ReadonlyMap<string, string>;
+  #lastChange: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  static async open(location: string): Promise<CollectionRegistry> {
+    if (location === ':memory:') return new CollectionRegistry(undefined, new Map(), new Map());
+    throw badInput('folders come next');
+  }
+
+  private constructor(
+    storage: CollectionStorage | undefined,
+    collections: Map<string, OpenCollection>,
+    aliases: ReadonlyMap<string, string>,
+  ) {
+    this.#storage = storage;
+    this.#collections = collections;
+    this.#aliases = aliases;
+  }
+
+  names(): string[] {
+    this.#requireOpen();
+    return [...this.#collections.keys()].sort();
+  }
+
+  aliases(): { alias_name: string; collection_name: string }[] {
+    this.#requireOpen();
+    return Array.from(this.#aliases, ([alias, name]) => ({ alias_name: alias, collection_name: name }));
+  }
+
+  has(name: string): boolean {
+    this.#requireOpen();
+    return this.#collections.has(this.#aliases.get(name) ?? name);
+  }
+
+  /** @throws a 404 where there is neither a collection nor an alias of that name. */
+  get(name: string): OpenCollection {
+    this.#requireOpen();
+    const open = this.#collections.get(this.#aliases.get(name) ?? name);
+    if (!open) throw collectionNotFound(name);
+    return open;
+  }
+
+  /** @throws a 409 where the collection exists. */
+  async create(name: string, config: CollectionConfig): Promise<void> {
+    requireName(name);
+    await this.#inTurn(async () => {
+      if (this.#collections.has(name)) throw collectionExists(name);
+      if (this.#aliases.has(name))
+        throw badInput(`Can't create collection with name ${name}. Alias with the same name already exists`);
+      const open = this.#storage
+        ? await this.#storage.create(name, config)
+        : new OpenCollection(new Collection(config), undefined);
+      this.#collections.set(name, open);
+    });
+  }
+
+  /** Returns whether there was such a collection. Its aliases go with it. */
+  async delete(name: string): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const actual = this.#aliases.get(name) ?? name;
+      const open = this.#collections.get(actual);
+      if (!open) return false;
+      this.#collections.delete(actual);
+      await open.close();
+      await this.#setAliases(new Map([...this.#aliases].filter(([, target]) => target !== actual)));
+      await this.#storage?.delete(actual);
+      return true;
+    });
+  }
+
+  /** Takes all actions or, where one is refused, none. */
+  async updateAliases(request: unknown): Promise<void> {
+    const actions = isObject(request) ? request['actions'] : undefined;
+    if (!Array.isArray(actions)) throw formatError('`actions` must be a list');
+    await this.#inTurn(async () => {
+      const aliases = new Map(this.#aliases);
+      for (const action of actions) this.#applyAliasAction(aliases, action);
+      await this.#setAliases(aliases);
+    });
+  }
+
+  #applyAliasAction(aliases: Map<string, string>, action: unknown): void {
+    const { create_alias: create, delete_alias: remove, rename_alias: rename } = isObject(action) ? action : {};
+    if (isObject(create)) {
+      const [alias, name] = [requireName(create['alias_name']), requireName(create['collection_name'])];
+      if (!this.#collections.has(name)) throw collectionNotFound(name);
+      if (this.#collections.has(alias)) throw collectionExists(alias);
+      aliases.set(alias, name);
+    } else if (isObject(remove)) {
+      aliases.delete(requireName(remove['alias_name']));
+    } else if (isObject(rename)) {
+      const [from, to] = [requireName(rename['old_alias_name']), requireName(rename['new_alias_name'])];
+      const name = aliases.get(from);
+      if (name === undefined) throw new QdrantApiError(404, 'Not Found', `Not found: Alias ${from} does not exists!`);
+      if (this.#collections.has(to)) throw collectionExists(to);
+      aliases.delete(from);
+      aliases.set(to, name);
+    } else {
+      throw formatError('an alias action must be `create_alias`, `delete_alias` or `rename_alias`');
+    }
+  }
+
+  async #setAliases(aliases: ReadonlyMap<string, string>): Promise<void> {
+    await this.#storage?.saveAliases(aliases);
+    this.#aliases = aliases;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
+  }
+
+  async #closeAll(): Promise<void> {
+    await this.#lastChange;
+    await Promise.all([...this.#collections.values()].map((open) => open.close()));
+    await this.#storage?.close();
+  }
+
+  #inTurn<Result>(run: () => Promise<Result>): Promise<Result> {
+    this.#requireOpen();
+    const result = this.#lastChange.then(run);
+    this.#lastChange = result.catch(() => undefined);
+    return result;
+  }
+
+  #requireOpen(): void {
+    if (this.#closing) throw new AiProviderError('The local vector store is closed.', { code: 'aborted_by_close' });
+  }
+}
+
+function requireName(name: unknown): string {
+  if (typeof name === 'string' && name.length >= 1 && name.length <= 255 && !forbiddenInName.test(name)) return name;
+  throw badInput(
+    'a collection name must be of 1 to 255 characters, none of them < > : " / \\ | ? * or a control character',
+  );
+}

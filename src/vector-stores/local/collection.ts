@@ -1,0 +1,110 @@
+import { type CollectionConfig, denseVectorsOf, sparseVectorsOf } from './collection-config.js';
+import { type Filter, matchesFilter } from './filter.js';
+import type { JsonObject } from './json.js';
+import type { PointBatch } from './point-batch.js';
+import type { PointId } from './point-id.js';
+import { PointTable } from './point-table.js';
+import { ScanGate } from './scan-gate.js';
+import { SparseVectors } from './sparse-vectors.js';
+import { TimeSlice } from './time-slice.js';
+import { VectorMatrix } from './vector-matrix.js';
+
+/** A change in the form in which it is logged: applying it again, or to a state that already has it, changes nothing more. */
+export type Mutation =
+  | { readonly kind: 'configure'; readonly config: CollectionConfig }
+  | ({ readonly kind: 'upsert' } & PointBatch)
+  | { readonly kind: 'payloads'; readonly ids: readonly PointId[]; readonly payloads: readonly JsonObject[] }
+  | { readonly kind: 'delete'; readonly ids: readonly PointId[] };
+
+/** The points of a collection in memory: rows of ids, payloads and vectors. */
+export class Collection {
+  config: CollectionConfig;
+  readonly points = new PointTable();
+  readonly dense: ReadonlyMap<string, VectorMatrix>;
+  readonly sparse: ReadonlyMap<string, SparseVectors>;
+  /** Scans and changes go through it. */
+  readonly gate = new ScanGate();
+
+  constructor(config: CollectionConfig) {
+    this.config = config;
+    this.dense = new Map(
+      Array.from(denseVectorsOf(config), ([name, { size, distance }]) => [name, new VectorMatrix(size, distance)]),
+    );
+    this.sparse = new Map(Array.from(sparseVectorsOf(config), ([name, { isIdf }]) => [name, new SparseVectors(isIdf)]));
+  }
+
+  apply(mutation: Mutation): void {
+    switch (mutation.kind) {
+      case 'configure':
+        this.config = mutation.config;
+        return;
+      case 'upsert':
+        return this.#upsert(mutation);
+      case 'payloads':
+        mutation.ids.forEach((id, at) => {
+          if (this.points.rowOf(id) !== undefined) this.points.set(id, mutation.payloads[at] as JsonObject);
+        });
+        return;
+      case 'delete':
+        for (const id of mutation.ids) {
+          const row = this.points.delete(id);
+          if (row !== undefined) this.#removeVectors(row);
+        }
+    }
+  }
+
+  #upsert(batch: PointBatch): void {
+    const rows = batch.ids.map((id, at) => {
+      const row = this.points.set(id, batch.payloads[at] as JsonObject);
+      this.#removeVectors(row);
+      return row;
+    });
+    for (const [name, { positions, values }] of Object.entries(batch.dense)) {
+      const matrix = this.dense.get(name);
+      positions.forEach((position, at) => {
+        matrix?.set(rows[position] as number, values.subarray(at * matrix.dimension, (at + 1) * matrix.dimension));
+      });
+    }
+    for (const [name, vectors] of Object.entries(batch.sparse)) {
+      vectors.forEach((vector, position) => {
+        if (vector) this.sparse.get(name)?.set(rows[position] as number, vector);
+      });
+    }
+  }
+
+  #removeVectors(row: number): void {
+    for (const matrix of this.dense.values()) matrix.remove(row);
+    for (const vectors of this.sparse.values()) vectors.remove(row);
+  }
+
+  hasVector(row: number, name: string): boolean {
+    return this.dense.get(name)?.has(row) ?? this.sparse.get(name)?.has(row) ?? false;
+  }
+
+  hasTextIndex(key: string): boolean {
+    return this.config.payloadIndexes[key]?.['type'] === 'text';
+  }
+
+  matches(row: number, filter: Filter | undefined): boolean {
+    const id = this.points.idOf(row);
+    if (id === undefined) return false;
+    if (!filter) return true;
+    return matchesFilter(filter, {
+      id,
+      payload: this.points.payloadOf(row),
+      hasVector: (name) => this.hasVector(row, name),
+    });
+  }
+
+  /** The rows of the points that match, in row order. Runs inside a scan of the gate. */
+  async selectRows(filter: Filter | undefined): Promise<Uint32Array> {
+    const slice = new TimeSlice();
+    const selected = new Uint32Array(this.points.rowCount);
+    let count = 0;
+    for (let row = 0; row < selected.length; row++) {
+      if (this.matches(row, filter)) selected[count++] = row;
+      if (row % 256 === 255 && slice.isOver()) await slice.next();
+    }
+    return selected.subarray(0, count);
+  }
+}

@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { requireVector, toWireVector } from '../../../../src/vector-stores/qdrant/vectors.js';
+
+describe('requireVector', () => {
+  it.each([[[1, 2]], [Float32Array.of(1, 2)], [Float64Array.of(1, 2)], [[1e-3, 0]]])('takes %j', (vector) => {
+    expect(requireVector(vector, 'v')).toBe(vector);
+  });
+
+  it.each([
+    ['NaN', [1, Number.NaN]],
+    ['Infinity', [Number.POSITIVE_INFINITY]],
+    ['a string', [1, '2']],
+    ['a hole', new Array(2)],
+    ['zeros', [0, 0, 0]],
+    ['a length that float32 cannot square', [1e-30, 0]],
+    ['a length beyond float32', [1e30, 0]],
+    ['no dimension', []],
+    ['an object', { length: 2, 0: 1, 1: 2 }],
+    ['a DataView', new DataView(new ArrayBuffer(8))],
+    ['BigInts', BigInt64Array.of(1n)],
+    ['null', null],
+  ])('refuses %s, with the position', (_, vector) => {
+    expect(() => requireVector(vector, 'v', 4)).toThrowError(
+      expect.objectContaining({ code: 'invalid_input', position: 4 }),
+    );
+  });
+});
+
+describe('toWireVector', () => {
+  it('copies only what JSON cannot take', () => {
+    const array = [1, 2];
+    const floats = Float32Array.of(1, 2);
+    expect(toWireVector(array, false)).toBe(array);
+    expect(toWireVector(floats, false)).toEqual([1, 2]);
+    expect(toWireVector(floats, true)).toBe(floats);
+    expect(toWireVector(Int8Array.of(1, 2), true)).toEqual([1, 2]);
+  });
+});
