@@ -21,13 +21,17 @@ export interface Consumer {
   remove(): Promise<void>;
 }
 
-/** Packs the package as it would be published and installs it into an empty folder outside the repository, with its dependencies only. */
-export async function installPackedPackage(): Promise<Consumer> {
+/**
+ * Packs the package as it would be published and installs it into an empty folder outside the repository, with its
+ * dependencies only. `packages` are installed besides, and in place of the versions that the package itself would choose.
+ */
+export async function installPackedPackage(packages: Readonly<Record<string, string>> = {}): Promise<Consumer> {
   if (!existsSync(join(repositoryRoot, 'dist', 'index.js'))) throw new Error('Run `npm run build` first.');
   const folder = await mkdtemp(join(tmpdir(), 'consumer-'));
   const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: repositoryRoot });
   const [{ filename }] = JSON.parse(stdout) as [{ readonly filename: string }];
-  await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'consumer', version: '1.0.0', private: true }));
+  const manifest = { name: 'consumer', version: '1.0.0', private: true, dependencies: packages, overrides: packages };
+  await writeFile(join(folder, 'package.json'), JSON.stringify(manifest));
   // The cache has every dependency since this repository was installed, so this needs no network.
   const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--omit=peer', '--ignore-scripts'];
   await run('npm', ['install', ...flags, `./${filename}`], { cwd: folder });
