@@ -56,7 +56,7 @@ describe('all-MiniLM-L6-v2 with its real weights', () => {
     const result = await provider.generateEmbeddings(golden.texts.slice(0, 2));
     expect(result.usage).toEqual({ inputCount: 2, inputTokens: 7 + 6 });
     expect(usage).toMatchObject([
-      { operation: 'embedding', model: 'all-MiniLM-L6-v2', inputCount: 2, inputTokens: 13, outputTokens: null },
+      { operation: 'embedding', model: 'all-MiniLM-L6-v2', inputCount: 2, inputTokens: 13, outputTokens: 0 },
     ]);
   });
 
