@@ -27,7 +27,13 @@ export interface GatewayCallOptions {
 }
 
 /** Failures that every further request of the call would meet as well. */
-const callWideCodes = new Set(['authentication_failed', 'quota_exceeded', 'model_unavailable', 'deadline_exceeded']);
+const callWideCodes = new Set([
+  'authentication_failed',
+  'deadline_exceeded',
+  'invalid_config',
+  'model_unavailable',
+  'quota_exceeded',
+]);
 
 /** No delay of ours before a retry is longer; one that the server asks for may be. */
 const longestDelayMs = 8000;

@@ -108,8 +108,13 @@ export class GatewayEmbeddings {
 
   #checkDimensions(model: string, { vectors }: EmbeddingResponse, requestId: string | undefined): BatchOutcome {
     const { endpoint } = this.#connection;
-    const first = vectors.find((vector) => typeof vector !== 'string');
-    const expected = this.#requestedDimension(model) ?? this.#dimensionByModel.get(model) ?? first?.length;
+    const lengths = new Set(vectors.flatMap((vector) => (typeof vector === 'string' ? [] : vector.length)));
+    const known = this.#requestedDimension(model) ?? this.#dimensionByModel.get(model);
+    // Nothing says which of them is right.
+    if (known === undefined && lengths.size > 1) {
+      throw unusableResponse('vectors of different dimensions', endpoint, requestId);
+    }
+    const expected = known ?? [...lengths][0];
     const outcome = vectors.map((vector) => {
       if (typeof vector === 'string') return unusableResponse(`an embedding that is ${vector}`, endpoint, requestId);
       if (vector.length === expected) return vector;
