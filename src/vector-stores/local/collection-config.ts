@@ -4,6 +4,7 @@ import type { Distance } from './vector-matrix.js';
 
 /** What a collection was created with, in the form that `getCollection` returns it, and what was declared since. */
 export interface CollectionConfig {
+  readonly name: string;
   readonly params: JsonObject;
   readonly hnsw_config: JsonObject;
   readonly optimizer_config: JsonObject;
@@ -41,7 +42,7 @@ const parameterNames = [
 ];
 
 /** @throws a 400 or 422 where the request is malformed or asks for what the local engine has not. */
-export function parseCreateCollection(request: unknown): CollectionConfig {
+export function parseCreateCollection(name: string, request: unknown): CollectionConfig {
   if (!isObject(request)) throw formatError('a request must be an object');
   const params: JsonObject = {
     shard_number: 1,
@@ -53,6 +54,7 @@ export function parseCreateCollection(request: unknown): CollectionConfig {
     if (request[name] !== undefined && request[name] !== null) params[name] = request[name];
   }
   const config: CollectionConfig = {
+    name,
     params,
     hnsw_config: { ...hnswDefaults, ...optionalObject(request, 'hnsw_config') },
     optimizer_config: { ...optimizerDefaults, ...optionalObject(request, 'optimizers_config') },
@@ -83,7 +85,7 @@ export function mergeUpdateCollection(config: CollectionConfig, request: unknown
 
 /** The dense vectors of a collection by name. */
 export function denseVectorsOf(config: CollectionConfig): Map<string, DenseVectorConfig> {
-  const vectors = config.params['vectors'] ?? {};
+  const vectors = config.params.vectors ?? {};
   if (!isObject(vectors)) throw formatError('`vectors` must be an object');
   if ('size' in vectors) return new Map([[unnamedVector, parseDenseVector(vectors)]]);
   return new Map(Object.entries(vectors).map(([name, value]) => [name, parseDenseVector(value)]));
@@ -96,16 +98,16 @@ function parseDenseVector(value: unknown): DenseVectorConfig {
     throw formatError('the `size` of a vector must be an integer');
   if (size < 1 || size > 65_536) throw validationError('vectors.size: must be from 1 to 65536');
   if (distance !== 'Cosine' && distance !== 'Dot') throw badInput('the local engine has the distances Cosine and Dot');
-  if (isObject(value['multivector_config'])) throw badInput('the local engine has no multivectors');
+  if (isObject(value.multivector_config)) throw badInput('the local engine has no multivectors');
   return { size, distance };
 }
 
 /** The names of the sparse vectors, and whether their scores are weighted by inverse document frequency. */
 export function sparseVectorsOf(config: CollectionConfig): Map<string, { readonly isIdf: boolean }> {
-  const vectors = config.params['sparse_vectors'] ?? {};
+  const vectors = config.params.sparse_vectors ?? {};
   if (!isObject(vectors)) throw formatError('`sparse_vectors` must be an object');
   return new Map(
-    Object.entries(vectors).map(([name, value]) => [name, { isIdf: isObject(value) && value['modifier'] === 'idf' }]),
+    Object.entries(vectors).map(([name, value]) => [name, { isIdf: isObject(value) && value.modifier === 'idf' }]),
   );
 }
 

@@ -4,7 +4,7 @@ import { parsePath, valuesAt } from './payload-path.js';
 
 /** What `getCollection` tells. Nothing is ever waiting for an optimizer here: the status is always green. */
 export function describeCollection(collection: Collection): JsonObject {
-  const { payloadIndexes, ...config } = collection.config;
+  const { name: _name, payloadIndexes, ...config } = collection.config;
   return {
     status: 'green',
     optimizer_status: 'ok',
@@ -15,7 +15,7 @@ export function describeCollection(collection: Collection): JsonObject {
     payload_schema: Object.fromEntries(
       Object.entries(payloadIndexes).map(([key, schema]) => [
         key,
-        { data_type: schema['type'], params: cloneJson(schema), points: countPointsWith(collection, key) },
+        { data_type: schema.type, params: cloneJson(schema), points: countPointsWith(collection, key) },
       ]),
     ),
   };

@@ -1,58 +1,17 @@
 import { AiProviderError } from '../../errors.js';
-import { Collection, type Mutation } from './collection.js';
+import { Collection } from './collection.js';
 import type { CollectionConfig } from './collection-config.js';
+import { FolderStorage } from './folder-storage.js';
 import { isObject } from './json.js';
+import { OpenCollection } from './open-collection.js';
 import { badInput, collectionExists, collectionNotFound, formatError, QdrantApiError } from './qdrant-api-error.js';
-
-/** Where the changes of one collection are written; a collection in memory has none. */
-export interface CollectionJournal {
-  /** Takes the change at once and returns when it is durable. */
-  append(mutation: Mutation): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** A collection and where its changes are written. */
-export class OpenCollection {
-  readonly collection: Collection;
-  readonly #journal: CollectionJournal | undefined;
-
-  constructor(collection: Collection, journal: CollectionJournal | undefined) {
-    this.collection = collection;
-    this.#journal = journal;
-  }
-
-  /** Applies a change between two scans; returns when it is durable. */
-  async change(plan: (collection: Collection) => Mutation): Promise<void> {
-    await this.collection.gate.change(() => {
-      const mutation = plan(this.collection);
-      if (isEmpty(mutation)) return undefined;
-      this.collection.apply(mutation);
-      return this.#journal?.append(mutation);
-    });
-  }
-
-  async close(): Promise<void> {
-    await this.#journal?.close();
-  }
-}
-
-const isEmpty = (mutation: Mutation): boolean => mutation.kind !== 'configure' && mutation.ids.length === 0;
-
-/** Keeps collections and aliases on disk. */
-export interface CollectionStorage {
-  load(): Promise<{ collections: Map<string, OpenCollection>; aliases: Map<string, string> }>;
-  create(name: string, config: CollectionConfig): Promise<OpenCollection>;
-  delete(name: string): Promise<void>;
-  saveAliases(aliases: ReadonlyMap<string, string>): Promise<void>;
-  close(): Promise<void>;
-}
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what Qdrant forbids
 const forbiddenInName = /[<>:"/\\|?*\u0000\u001f]/;
 
 /** The collections of a client by name or alias. Creating, deleting and aliasing happen one after the other. */
 export class CollectionRegistry {
-  readonly #storage: CollectionStorage | undefined;
+  readonly #storage: FolderStorage | undefined;
   readonly #collections: Map<string, OpenCollection>;
   #aliases: ReadonlyMap<string, string>;
   #lastChange: Promise<unknown> = Promise.resolve();
@@ -60,11 +19,18 @@ export class CollectionRegistry {
 
   static async open(location: string): Promise<CollectionRegistry> {
     if (location === ':memory:') return new CollectionRegistry(undefined, new Map(), new Map());
-    throw badInput('folders come next');
+    const storage = await FolderStorage.open(location);
+    try {
+      const { collections, aliases } = await storage.load();
+      return new CollectionRegistry(storage, collections, aliases);
+    } catch (error) {
+      await storage.close();
+      throw error;
+    }
   }
 
   private constructor(
-    storage: CollectionStorage | undefined,
+    storage: FolderStorage | undefined,
     collections: Map<string, OpenCollection>,
     aliases: ReadonlyMap<string, string>,
   ) {
@@ -93,18 +59,19 @@ export class CollectionRegistry {
     this.#requireOpen();
     const open = this.#collections.get(this.#aliases.get(name) ?? name);
     if (!open) throw collectionNotFound(name);
+    if (open.failure) throw open.failure;
     return open;
   }
 
   /** @throws a 409 where the collection exists. */
-  async create(name: string, config: CollectionConfig): Promise<void> {
-    requireName(name);
+  async create(config: CollectionConfig): Promise<void> {
+    const name = requireName(config.name);
     await this.#inTurn(async () => {
       if (this.#collections.has(name)) throw collectionExists(name);
       if (this.#aliases.has(name))
         throw badInput(`Can't create collection with name ${name}. Alias with the same name already exists`);
       const open = this.#storage
-        ? await this.#storage.create(name, config)
+        ? await this.#storage.create(config)
         : new OpenCollection(new Collection(config), undefined);
       this.#collections.set(name, open);
     });
@@ -126,7 +93,7 @@ export class CollectionRegistry {
 
   /** Takes all actions or, where one is refused, none. */
   async updateAliases(request: unknown): Promise<void> {
-    const actions = isObject(request) ? request['actions'] : undefined;
+    const actions = isObject(request) ? request.actions : undefined;
     if (!Array.isArray(actions)) throw formatError('`actions` must be a list');
     await this.#inTurn(async () => {
       const aliases = new Map(this.#aliases);
@@ -138,14 +105,14 @@ export class CollectionRegistry {
   #applyAliasAction(aliases: Map<string, string>, action: unknown): void {
     const { create_alias: create, delete_alias: remove, rename_alias: rename } = isObject(action) ? action : {};
     if (isObject(create)) {
-      const [alias, name] = [requireName(create['alias_name']), requireName(create['collection_name'])];
+      const [alias, name] = [requireName(create.alias_name), requireName(create.collection_name)];
       if (!this.#collections.has(name)) throw collectionNotFound(name);
       if (this.#collections.has(alias)) throw collectionExists(alias);
       aliases.set(alias, name);
     } else if (isObject(remove)) {
-      aliases.delete(requireName(remove['alias_name']));
+      aliases.delete(requireName(remove.alias_name));
     } else if (isObject(rename)) {
-      const [from, to] = [requireName(rename['old_alias_name']), requireName(rename['new_alias_name'])];
+      const [from, to] = [requireName(rename.old_alias_name), requireName(rename.new_alias_name)];
       const name = aliases.get(from);
       if (name === undefined) throw new QdrantApiError(404, 'Not Found', `Not found: Alias ${from} does not exists!`);
       if (this.#collections.has(to)) throw collectionExists(to);

@@ -37,14 +37,15 @@ export class Collection {
     switch (mutation.kind) {
       case 'configure':
         this.config = mutation.config;
-        return;
+        break;
       case 'upsert':
-        return this.#upsert(mutation);
+        this.#upsert(mutation);
+        break;
       case 'payloads':
         mutation.ids.forEach((id, at) => {
           if (this.points.rowOf(id) !== undefined) this.points.set(id, mutation.payloads[at] as JsonObject);
         });
-        return;
+        break;
       case 'delete':
         for (const id of mutation.ids) {
           const row = this.points.delete(id);
@@ -82,7 +83,7 @@ export class Collection {
   }
 
   hasTextIndex(key: string): boolean {
-    return this.config.payloadIndexes[key]?.['type'] === 'text';
+    return this.config.payloadIndexes[key]?.type === 'text';
   }
 
   matches(row: number, filter: Filter | undefined): boolean {

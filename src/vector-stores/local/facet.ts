@@ -23,12 +23,12 @@ const facetable: Readonly<Record<string, (value: unknown) => value is FacetHit['
  * @throws a 400 where the key has no index of values, as a server does.
  */
 export async function countFacets(collection: Collection, request: JsonObject): Promise<FacetHit[]> {
-  const path = parsePath(request['key']);
-  const key = request['key'] as string;
-  const isFacet = facetable[String(collection.config.payloadIndexes[key]?.['type'])];
+  const path = parsePath(request.key);
+  const key = request.key as string;
+  const isFacet = facetable[String(collection.config.payloadIndexes[key]?.type)];
   if (!isFacet)
     throw badInput(`No appropriate index for faceting: \`${key}\`. Please create one to facet on this field.`);
-  const rows = await collection.selectRows(parseOptionalFilter(request['filter'], collection));
+  const rows = await collection.selectRows(parseOptionalFilter(request.filter, collection));
   const counts = new Map<FacetHit['value'], number>();
   for (const row of rows) {
     for (const value of new Set(valuesAt(collection.points.payloadOf(row), path).flat())) {

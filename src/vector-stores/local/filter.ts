@@ -44,24 +44,24 @@ export function parseFilter(filter: unknown, hasTextIndex: HasTextIndex, depth =
   const group = (value: unknown): Condition[] =>
     value === undefined || value === null ? [] : (Array.isArray(value) ? value : [value]).map(parse);
   return {
-    must: group(filter['must']),
-    should: group(filter['should']),
-    mustNot: group(filter['must_not']),
-    minShould: parseMinShould(filter['min_should'], parse),
+    must: group(filter.must),
+    should: group(filter.should),
+    mustNot: group(filter.must_not),
+    minShould: parseMinShould(filter.min_should, parse),
   };
 }
 
 function parseMinShould(value: unknown, parse: (condition: unknown) => Condition): Filter['minShould'] {
   if (value === undefined || value === null) return undefined;
-  if (!isObject(value) || !Array.isArray(value['conditions'])) {
+  if (!isObject(value) || !Array.isArray(value.conditions)) {
     throw formatError('`min_should` must have a list of `conditions` and a `min_count`');
   }
-  const minCount = value['min_count'];
+  const minCount = value.min_count;
   if (typeof minCount !== 'number' || !Number.isSafeInteger(minCount) || minCount < 0) {
     throw formatError('`min_count` must be an unsigned integer');
   }
   if (minCount === 0) throw validationError('min_count must be greater than 0');
-  return { conditions: value['conditions'].map(parse), minCount };
+  return { conditions: value.conditions.map(parse), minCount };
 }
 
 function parseCondition(condition: unknown, hasTextIndex: HasTextIndex, depth: number): Condition {
@@ -85,7 +85,7 @@ function parseCondition(condition: unknown, hasTextIndex: HasTextIndex, depth: n
 
 function onField(field: unknown, check: ValuesCheck): Condition {
   if (!isObject(field)) throw formatError('`is_empty` and `is_null` must be objects with a `key`');
-  return { kind: 'field', key: field['key'] as string, path: parsePath(field['key']), check };
+  return { kind: 'field', key: field.key as string, path: parsePath(field.key), check };
 }
 
 function parseIds(ids: unknown): ReadonlySet<PointId> {
@@ -96,9 +96,9 @@ function parseIds(ids: unknown): ReadonlySet<PointId> {
 /** The key means the elements of an array, with or without a `[]` at its end. A text index of the outer payload is not used inside. */
 function parseNested(nested: unknown, depth: number): Condition {
   if (!isObject(nested)) throw formatError('`nested` must have a `key` and a `filter`');
-  const path = parsePath(nested['key']);
+  const path = parsePath(nested.key);
   if (path.at(-1) !== everyElement) path.push(everyElement);
-  return { kind: 'nested', path, filter: parseFilter(nested['filter'], () => false, depth + 1) };
+  return { kind: 'nested', path, filter: parseFilter(nested.filter, () => false, depth + 1) };
 }
 
 /** What a filter is evaluated on. */

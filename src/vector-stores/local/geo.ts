@@ -25,7 +25,7 @@ function requirePoint(value: unknown): GeoPoint {
 }
 
 function requireRing(value: unknown): GeoPoint[] {
-  const points = isObject(value) && Array.isArray(value['points']) ? value['points'].map(requirePoint) : [];
+  const points = isObject(value) && Array.isArray(value.points) ? value.points.map(requirePoint) : [];
   const [first, last] = [points[0], points.at(-1)];
   if (points.length < 4 || first?.lon !== last?.lon || first?.lat !== last?.lat) {
     throw validationError('a geo polygon ring must have at least 4 points and end where it begins');
@@ -35,8 +35,8 @@ function requireRing(value: unknown): GeoPoint[] {
 
 /** Great-circle distance below the radius (metres), by the haversine formula. */
 export function parseGeoRadius(condition: JsonObject): GeoCheck {
-  const center = requirePoint(condition['center']);
-  const radius = condition['radius'];
+  const center = requirePoint(condition.center);
+  const radius = condition.radius;
   if (typeof radius !== 'number') throw formatError('`radius` must be a number');
   return (value) => {
     const point = readPoint(value);
@@ -54,8 +54,8 @@ function haversine(left: GeoPoint, right: GeoPoint): number {
 
 /** Strictly inside the box; one whose left edge lies east of its right edge crosses the antimeridian. */
 export function parseGeoBoundingBox(condition: JsonObject): GeoCheck {
-  const topLeft = requirePoint(condition['top_left']);
-  const bottomRight = requirePoint(condition['bottom_right']);
+  const topLeft = requirePoint(condition.top_left);
+  const bottomRight = requirePoint(condition.bottom_right);
   return (value) => {
     const point = readPoint(value);
     if (!point || point.lat >= topLeft.lat || point.lat <= bottomRight.lat) return false;
@@ -66,8 +66,8 @@ export function parseGeoBoundingBox(condition: JsonObject): GeoCheck {
 
 /** Inside the exterior ring and outside every interior one. */
 export function parseGeoPolygon(condition: JsonObject): GeoCheck {
-  const exterior = requireRing(condition['exterior']);
-  const interiors = Array.isArray(condition['interiors']) ? condition['interiors'].map(requireRing) : [];
+  const exterior = requireRing(condition.exterior);
+  const interiors = Array.isArray(condition.interiors) ? condition.interiors.map(requireRing) : [];
   return (value) => {
     const point = readPoint(value);
     return point !== undefined && isInside(point, exterior) && !interiors.some((ring) => isInside(point, ring));

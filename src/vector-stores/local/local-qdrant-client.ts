@@ -4,7 +4,7 @@ import type { QdrantClientLike, QdrantPoint } from '../qdrant/qdrant-client-like
 import type { Collection, Mutation } from './collection.js';
 import { mergeUpdateCollection, parseCreateCollection } from './collection-config.js';
 import { describeCollection } from './collection-description.js';
-import { CollectionRegistry, type OpenCollection } from './collection-registry.js';
+import { CollectionRegistry } from './collection-registry.js';
 import { countFacets } from './facet.js';
 import { isObject, type JsonObject } from './json.js';
 import { parsePointBatch } from './point-batch.js';
@@ -81,7 +81,7 @@ export class LocalQdrantClient implements QdrantClientLike {
   }
 
   async createCollection(collectionName: string, request: unknown): Promise<boolean> {
-    await this.#registry.create(collectionName, parseCreateCollection(request));
+    await this.#registry.create(parseCreateCollection(collectionName, request));
     return true;
   }
 
@@ -163,15 +163,15 @@ export class LocalQdrantClient implements QdrantClientLike {
   async retrieve(collectionName: string, request: unknown): Promise<QdrantPoint[]> {
     const { collection } = this.#registry.get(collectionName);
     const body = requireObject(request);
-    if (!Array.isArray(body['ids'])) throw formatError('`ids` must be a list of point ids');
-    const rows = body['ids'].map((id) => collection.points.rowOf(parsePointId(id))).filter((row) => row !== undefined);
+    if (!Array.isArray(body.ids)) throw formatError('`ids` must be a list of point ids');
+    const rows = body.ids.map((id) => collection.points.rowOf(parsePointId(id))).filter((row) => row !== undefined);
     const selection = readSelection(body, true);
     return rows.map((row) => readRecord(collection, row, selection));
   }
 
   async count(collectionName: string, request: unknown = {}): Promise<{ count: number }> {
     const { collection } = this.#registry.get(collectionName);
-    const filter = parseOptionalFilter(requireObject(request)['filter'], collection);
+    const filter = parseOptionalFilter(requireObject(request).filter, collection);
     const rows = await collection.gate.scan(() => collection.selectRows(filter));
     return { count: rows.length };
   }
@@ -195,8 +195,7 @@ export class LocalQdrantClient implements QdrantClientLike {
 
   /** Plans a change between scans, applies it, and returns when it is durable. */
   async #change(collectionName: string, plan: (collection: Collection) => Mutation): Promise<UpdateResult> {
-    const open: OpenCollection = this.#registry.get(collectionName);
-    await open.change(plan);
+    await this.#registry.get(collectionName).change(plan);
     return { operation_id: this.#operationId++, status: 'completed' };
   }
 }
@@ -212,7 +211,7 @@ function parsePayloadIndex(request: unknown): { key: string; schema: JsonObject 
   const { field_name: key, field_schema: given } = requireObject(request);
   if (typeof key !== 'string') throw formatError('`field_name` must be a payload key');
   const schema = isObject(given) ? given : { type: given ?? 'keyword' };
-  if (!indexTypes.includes(schema['type'] as string)) {
+  if (!indexTypes.includes(schema.type as string)) {
     throw formatError(`the type of a payload index must be one of ${indexTypes.join(', ')}`);
   }
   return { key, schema };

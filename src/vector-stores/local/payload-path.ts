@@ -21,10 +21,10 @@ export function parsePath(text: unknown): PathStep[] {
   while (step.lastIndex < text.length || path.length === 0) {
     const groups = step.exec(text)?.groups;
     const isFirst = path.length === 0;
-    const key = groups?.['key'] ?? groups?.['quoted'];
-    if (key !== undefined && (groups?.['dot'] === '') === isFirst) path.push(key);
-    else if (groups?.['index'] !== undefined && !isFirst) {
-      path.push(groups['index'] === '' ? everyElement : Number(groups['index']));
+    const key = groups?.key ?? groups?.quoted;
+    if (key !== undefined && (groups?.dot === '') === isFirst) path.push(key);
+    else if (groups?.index !== undefined && !isFirst) {
+      path.push(groups.index === '' ? everyElement : Number(groups.index));
     } else throw formatError('a payload key is not a valid path');
   }
   return path;

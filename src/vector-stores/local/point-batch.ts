@@ -89,10 +89,10 @@ function readPoints(request: JsonObject): PointRequest[] {
   if (Array.isArray(points)) {
     return points.map((point: unknown) => {
       if (!isObject(point)) throw formatError('a point must be an object');
-      return { id: point['id'], vector: point['vector'], payload: point['payload'] };
+      return { id: point.id, vector: point.vector, payload: point.payload };
     });
   }
-  if (!isObject(batch) || !Array.isArray(batch['ids'])) throw formatError('an upsert must have `points` or a `batch`');
+  if (!isObject(batch) || !Array.isArray(batch.ids)) throw formatError('an upsert must have `points` or a `batch`');
   const { ids, vectors, payloads } = batch;
   if (payloads !== undefined && payloads !== null && !(Array.isArray(payloads) && payloads.length === ids.length)) {
     throw formatError('the `payloads` of a batch must be a list as long as `ids`');

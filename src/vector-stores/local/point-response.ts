@@ -15,23 +15,23 @@ export interface Selection {
 
 /** Reads `with_payload` and `with_vector`. */
 export function readSelection(request: JsonObject, withPayloadDefault: boolean): Selection {
-  const vector = request['with_vector'] ?? false;
+  const vector = request.with_vector ?? false;
   if (typeof vector !== 'boolean' && !Array.isArray(vector)) {
     throw formatError('`with_vector` must be a boolean or a list of vector names');
   }
-  return { payload: parsePayloadSelector(request['with_payload'] ?? withPayloadDefault), vector };
+  return { payload: parsePayloadSelector(request.with_payload ?? withPayloadDefault), vector };
 }
 
 function parsePayloadSelector(selector: unknown): Selection['payload'] {
   if (typeof selector === 'boolean') return selector ? cloneJson : () => null;
-  const included = Array.isArray(selector) ? selector : isObject(selector) ? selector['include'] : undefined;
+  const included = Array.isArray(selector) ? selector : isObject(selector) ? selector.include : undefined;
   if (Array.isArray(included)) {
     const paths = included.map(parsePath);
     // What lies above an included path is kept too: it leads there.
     return (payload) =>
       cloneJson(filterPayload(payload, (path) => paths.some((one) => startsWith(path, one) || startsWith(one, path))));
   }
-  const excluded = isObject(selector) ? selector['exclude'] : undefined;
+  const excluded = isObject(selector) ? selector.exclude : undefined;
   if (Array.isArray(excluded)) {
     const paths = excluded.map(parsePath);
     return (payload) => cloneJson(filterPayload(payload, (path) => !paths.some((one) => startsWith(path, one))));

@@ -16,8 +16,8 @@ export interface PointGroup {
  * with several values is in several groups, one with none in no group.
  */
 export async function runQueryGroups(collection: Collection, request: JsonObject): Promise<PointGroup[]> {
-  if (request['with_lookup']) throw badInput('the local engine has no `with_lookup`');
-  const path = parsePath(request['group_by']);
+  if (request.with_lookup) throw badInput('the local engine has no `with_lookup`');
+  const path = parsePath(request.group_by);
   const groupSize = readCount(request, 'group_size', 3, 1);
   const limit = readCount(request, 'limit', 10, 1);
   const selection = readSelection(request, false);

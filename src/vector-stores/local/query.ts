@@ -37,13 +37,13 @@ const maxPrefetchDepth = 8;
 export function parseQuery(request: unknown, collection: Collection, depth = 0): Query {
   if (!isObject(request)) throw formatError('a query must be an object');
   if (depth > maxPrefetchDepth) throw badInput(`prefetches may be nested ${maxPrefetchDepth} levels deep`);
-  if (isObject(request['lookup_from'])) throw badInput('the local engine has no `lookup_from`');
+  if (isObject(request.lookup_from)) throw badInput('the local engine has no `lookup_from`');
   const { using, prefetch, score_threshold: scoreThreshold } = request;
   const prefetches = prefetch === undefined || prefetch === null ? [] : Array.isArray(prefetch) ? prefetch : [prefetch];
   return {
-    ranking: parseRanking(request['query']),
+    ranking: parseRanking(request.query),
     vectorName: typeof using === 'string' ? using : unnamedVector,
-    filter: parseOptionalFilter(request['filter'], collection),
+    filter: parseOptionalFilter(request.filter, collection),
     limit: readCount(request, 'limit', defaultLimit, 1),
     offset: readCount(request, 'offset', 0, 0),
     scoreThreshold: typeof scoreThreshold === 'number' ? scoreThreshold : Number.NEGATIVE_INFINITY,
@@ -70,12 +70,12 @@ function parseRanking(query: unknown): Ranking {
   if (query === undefined || query === null) return { kind: 'ids' };
   if (typeof query === 'string' || typeof query === 'number') return { kind: 'point', id: parsePointId(query) };
   if (!isObject(query) || ArrayBuffer.isView(query)) return { kind: 'dense', vector: requireDense(query) };
-  if (query['nearest'] !== undefined && !query['mmr']) return parseRanking(query['nearest']);
-  if (query['indices'] !== undefined) return { kind: 'sparse', vector: parseSparseVector(query) };
+  if (query.nearest !== undefined && !query.mmr) return parseRanking(query.nearest);
+  if (query.indices !== undefined) return { kind: 'sparse', vector: parseSparseVector(query) };
   const { fusion, rrf } = query;
   if (fusion === 'rrf' || fusion === 'dbsf')
     return { kind: 'fusion', method: fusion, rankConstant: defaultRankConstant };
-  if (isObject(rrf) && !rrf['weights']) {
+  if (isObject(rrf) && !rrf.weights) {
     return { kind: 'fusion', method: 'rrf', rankConstant: readCount(rrf, 'k', defaultRankConstant, 1) };
   }
   throw badInput('the local engine answers queries by vector, by point id, and by fusion of prefetches');

@@ -12,11 +12,11 @@ export async function runScroll(
   collection: Collection,
   request: JsonObject,
 ): Promise<{ points: QdrantPoint[]; next_page_offset: PointId | null }> {
-  if (request['order_by']) throw badInput('the local engine scrolls in the order of the ids');
-  const filter = parseOptionalFilter(request['filter'], collection);
+  if (request.order_by) throw badInput('the local engine scrolls in the order of the ids');
+  const filter = parseOptionalFilter(request.filter, collection);
   const limit = readCount(request, 'limit', 10, 1);
   const selection = readSelection(request, true);
-  const offset = request['offset'] ?? undefined;
+  const offset = request.offset ?? undefined;
   const ids = collection.points.sortedIds();
   const slice = new TimeSlice();
   const points: QdrantPoint[] = [];

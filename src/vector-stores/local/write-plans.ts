@@ -9,10 +9,10 @@ const updateModes = ['upsert', 'insert_only', 'update_only'];
 
 /** Leaves out the points that `update_mode` and `update_filter` protect: they name what an existing point must look like to be replaced. */
 export function planUpsert(collection: Collection, request: JsonObject, batch: PointBatch): Mutation {
-  const mode = request['update_mode'] ?? 'upsert';
+  const mode = request.update_mode ?? 'upsert';
   if (!updateModes.includes(mode as string))
     throw formatError(`\`update_mode\` must be one of ${updateModes.join(', ')}`);
-  const filter = parseOptionalFilter(request['update_filter'], collection);
+  const filter = parseOptionalFilter(request.update_filter, collection);
   if (mode === 'upsert' && !filter) return { kind: 'upsert', ...batch };
   const isWritten = (id: PointId): boolean => {
     const row = collection.points.rowOf(id);
@@ -56,8 +56,8 @@ export async function selectIds(collection: Collection, request: JsonObject): Pr
     const ids = points.map(parsePointId);
     return () => ids.filter((id) => collection.points.rowOf(id) !== undefined);
   }
-  if (request['filter'] === undefined || request['filter'] === null) throw formatError('expected `points` or `filter`');
-  const filter = parseOptionalFilter(request['filter'], collection);
+  if (request.filter === undefined || request.filter === null) throw formatError('expected `points` or `filter`');
+  const filter = parseOptionalFilter(request.filter, collection);
   const rows = await collection.gate.scan(() => collection.selectRows(filter));
   const ids = Array.from(rows, (row) => collection.points.idOf(row) as PointId);
   return () =>

@@ -88,9 +88,9 @@ export class QdrantConnection {
     send: (client: QdrantClientLike) => Promise<Value>,
     signal: AbortSignal,
   ): Promise<Value> {
-    const { client } = await this.#connect();
     const attempt = async (): Promise<Value> => {
       try {
+        const { client } = await this.#connect();
         const value = await send(client);
         if (value === undefined || value === null) throw invalidResponse(request, 'a result');
         return value;

@@ -1,0 +1,41 @@
+import type { Collection, Mutation } from './collection.js';
+
+/** Where the changes of one collection are written; a collection in memory has none. */
+export interface CollectionJournal {
+  /** Takes the change at once and returns when it is durable. */
+  append(mutation: Mutation): Promise<void>;
+  /** Set once a change could not be written: what is in memory is ahead of the disk from then on. */
+  readonly failure: Error | undefined;
+  close(): Promise<void>;
+}
+
+/** A collection and where its changes are written. */
+export class OpenCollection {
+  readonly collection: Collection;
+  readonly #journal: CollectionJournal | undefined;
+
+  constructor(collection: Collection, journal: CollectionJournal | undefined) {
+    this.collection = collection;
+    this.#journal = journal;
+  }
+
+  /** Applies a change between two scans; returns when it is durable. */
+  async change(plan: (collection: Collection) => Mutation): Promise<void> {
+    await this.collection.gate.change(() => {
+      const mutation = plan(this.collection);
+      if (isEmpty(mutation)) return undefined;
+      this.collection.apply(mutation);
+      return this.#journal?.append(mutation);
+    });
+  }
+
+  get failure(): Error | undefined {
+    return this.#journal?.failure;
+  }
+
+  async close(): Promise<void> {
+    await this.#journal?.close();
+  }
+}
+
+const isEmpty = (mutation: Mutation): boolean => mutation.kind !== 'configure' && mutation.ids.length === 0;
