@@ -159,7 +159,8 @@ describe.each(['memory', 'folder'])('LocalQdrantClient in a %s', (kind) => {
     await client.upsert('docs', { points: [{ id: 1, vector: [1, 0], payload }] });
     payload.list.push(2);
     const [found] = await client.retrieve('docs', { ids: [1] });
-    (found?.payload?.list as number[]).push(3);
+    const list = found?.payload?.list as number[];
+    list.push(3);
     expect((await client.retrieve('docs', { ids: [1] }))[0]?.payload).toEqual({ list: [1] });
   });
 });
