@@ -52,17 +52,18 @@ export {
   isAiProviderError,
   MissingDependencyError,
   PartialEmbeddingError,
+  PartialUpsertError,
   ProviderError,
   ProvidersExhaustedError,
   RepositoryError,
+  type UpsertFailure,
   VectorStoreError,
 } from './errors.js';
-export {
-  type SentenceTransformersKindOptions,
-  sentenceTransformersKind,
-} from './providers/sentence-transformers/sentence-transformers-kind.js';
+export type { LocalModelOptions, SentenceTransformersOptions } from './providers/sentence-transformers/options.js';
+export { sentenceTransformersKind } from './providers/sentence-transformers/sentence-transformers-kind.js';
 export { SentenceTransformersProvider } from './providers/sentence-transformers/sentence-transformers-provider.js';
 export { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './providers/wex-gateway/wex-gateway-kind.js';
+export type { WexGatewayOptions } from './providers/wex-gateway/wex-gateway-options.js';
 export { WexGatewayProvider } from './providers/wex-gateway/wex-gateway-provider.js';
 export { KyselyIntegrationRepository } from './repositories/kysely/kysely-integration-repository.js';
 export {
@@ -71,4 +72,5 @@ export {
   type MemoryUsage,
 } from './repositories/memory/memory-integration-repository.js';
 export { type StandardProviderKindsOptions, standardProviderKinds } from './standard-provider-kinds.js';
+export type { PulseQdrantClientOptions } from './vector-stores/qdrant/options.js';
 export { PulseQdrantClient } from './vector-stores/qdrant/pulse-qdrant-client.js';

@@ -1,16 +1,14 @@
 import type { CredentialCipher } from './core/credential-cipher.js';
 import type { ProviderKind } from './core/provider-kind.js';
-import {
-  type SentenceTransformersKindOptions,
-  sentenceTransformersKind,
-} from './providers/sentence-transformers/sentence-transformers-kind.js';
+import type { LocalModelOptions } from './providers/sentence-transformers/options.js';
+import { sentenceTransformersKind } from './providers/sentence-transformers/sentence-transformers-kind.js';
 import { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './providers/wex-gateway/wex-gateway-kind.js';
 
 export interface StandardProviderKindsOptions {
   /** Decrypts `integrations.password`. */
   readonly credentialCipher: CredentialCipher;
   readonly gateway?: Omit<WexGatewayKindOptions, 'credentialCipher'> | undefined;
-  readonly local?: SentenceTransformersKindOptions | undefined;
+  readonly local?: LocalModelOptions | undefined;
 }
 
 /**

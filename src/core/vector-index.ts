@@ -20,8 +20,8 @@ export interface VectorIndexOptions {
 
 export interface IndexSearchOptions extends TableOptions, Omit<SearchOptions, 'signal'> {}
 
-/** Records embedded and stored at a time: enough for full batches of every provider, little enough to hold in memory many times over. */
-const sliceLength = 256;
+/** Records embedded and stored at a time: a window of full batches for a gateway (4 x 100), little enough to hold in memory many times over. */
+const sliceLength = 400;
 
 /**
  * Embeds and stores the records of tenants' tables, and searches them by text.

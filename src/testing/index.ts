@@ -1,3 +1,11 @@
 export { fakeEmbedding } from './fake-embedding.js';
 export { FakeGateway, type FakeGatewayOptions, type FakeGatewayRequest } from './fake-gateway.js';
 export { type GatewayFault, slowStart } from './gateway-fault.js';
+export {
+  type IntegrationFixture,
+  type IntegrationRepositoryContractOptions,
+  type IntegrationRepositoryFixture,
+  integrationRepositoryContract,
+  type RecordedUsage,
+} from './integration-repository-contract.js';
+export type { TestApi } from './test-api.js';

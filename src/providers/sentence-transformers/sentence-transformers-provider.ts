@@ -51,7 +51,7 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
   }
 
   /** Reads the model's files, which downloads or builds them where they are not cached; computes no vector. */
-  embeddingSpace(options: Pick<EmbeddingOptions, 'model' | 'signal'> = {}): Promise<EmbeddingSpace> {
+  async embeddingSpace(options: Pick<EmbeddingOptions, 'model' | 'signal'> = {}): Promise<EmbeddingSpace> {
     this.#requireOwnModel(options.model);
     return this.#call(options.signal, async () => this.#spaceOf(await this.#lease.engine.manifest()));
   }
@@ -69,8 +69,10 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
     const started = performance.now();
     return this.#call(options.signal, async (signal) => {
       const manifest = await this.#lease.engine.manifest();
+      const { model } = this.#options;
       const embeddingSpace = this.#spaceOf(manifest);
-      if (texts.length === 0) return { embeddings: [], embeddingSpace, usage: { inputCount: 0, inputTokens: 0 } };
+      if (texts.length === 0)
+        return { embeddings: [], embeddingSpace, model, usage: { inputCount: 0, inputTokens: 0 } };
       const { vectors, tokenCount } = await this.#lease.engine.embed(withPrompt(texts, manifest, options), {
         signal,
         isUrgent: texts.length <= maxUrgentTexts,
@@ -78,15 +80,16 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
       });
       await this.#options.usageRecorder?.record({
         operation: 'embedding',
-        model: this.#options.model,
+        model,
         inputCount: texts.length,
         inputTokens: tokenCount,
-        outputTokens: null,
+        outputTokens: 0,
         metadata: { durationMs: Math.round(performance.now() - started) },
       });
       return {
         embeddings: embeddingSpace.normalized ? vectors.map(normalize) : vectors,
         embeddingSpace,
+        model,
         usage: { inputCount: texts.length, inputTokens: tokenCount },
       };
     });

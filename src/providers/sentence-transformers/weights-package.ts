@@ -51,6 +51,7 @@ export async function writeModelFolder(
     pooling_mode_mean_tokens: true,
   });
   await writeJson('sentence_bert_config.json', { max_seq_length: maxTokens, do_lower_case: false });
+  await writeJson('tokenizer_config.json', { tokenizer_class: 'BertTokenizer', model_max_length: maxTokens });
   const weights = await Safetensors.read(files.weightsPath);
   await writeChunks(join(folder, 'onnx', 'model.onnx'), buildBertGraph(weights, parseBertConfig(config)));
 }

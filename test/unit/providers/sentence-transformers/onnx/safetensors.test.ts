@@ -1,0 +1,72 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Safetensors } from '../../../../../src/providers/sentence-transformers/onnx/safetensors.js';
+
+function file(header: unknown, data: Uint8Array = new Uint8Array()): Uint8Array {
+  const json = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.byteLength));
+  return Buffer.concat([length, json, data]);
+}
+
+const tensor = (dtype: string, shape: number[], bytes: number) => ({ t: { dtype, shape, data_offsets: [0, bytes] } });
+
+describe('values', () => {
+  it('float32 as they are', () => {
+    const values = Float32Array.of(1.5, -2.25, 3e38);
+    const read = Safetensors.parse(file(tensor('F32', [3], 12), new Uint8Array(values.buffer)));
+    expect(read.float32('t')).toEqual(values);
+    expect(read.shape('t')).toEqual([3]);
+  });
+
+  it('every float16 widened by the definition of the format', () => {
+    const halves = Uint16Array.from({ length: 65536 }, (_, bits) => bits);
+    const read = Safetensors.parse(file(tensor('F16', [65536], 131072), new Uint8Array(halves.buffer)));
+    const values = read.float32('t');
+    for (let bits = 0; bits < 65536; bits++) {
+      const [sign, exponent, fraction] = [bits & 0x8000 ? -1 : 1, (bits >> 10) & 31, (bits & 1023) / 1024];
+      const finite = exponent === 0 ? 2 ** -14 * fraction : 2 ** (exponent - 15) * (1 + fraction);
+      const expected = exponent < 31 ? sign * finite : fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+      if (!Object.is(values[bits], expected)) expect([bits, values[bits]]).toEqual([bits, expected]);
+    }
+  });
+
+  it('bfloat16 as the upper half of a float32', () => {
+    const read = Safetensors.parse(file(tensor('BF16', [2], 4), Uint8Array.of(0x80, 0x3f, 0x20, 0xc0)));
+    expect([...read.float32('t')]).toEqual([1, -2.5]);
+  });
+});
+
+describe('damaged files', () => {
+  it.each([
+    ['an empty file', new Uint8Array(), /at least 8 bytes/],
+    ['a header longer than the file', Uint8Array.of(255, 0, 0, 0, 0, 0, 0, 0, 123), /header claims 255 bytes/],
+    ['a tensor outside of the file', file(tensor('F32', [3], 12)), /t lies outside/],
+    [
+      'a header that is not JSON',
+      Buffer.concat([Buffer.from([2, 0, 0, 0, 0, 0, 0, 0]), Buffer.from('{x')]),
+      SyntaxError,
+    ],
+  ])('%s is an error that says so', (_, bytes, message) => {
+    expect(() => Safetensors.parse(bytes)).toThrow(message);
+  });
+
+  it.each([
+    ['another type', tensor('I64', [1], 8), 8, /is I64/],
+    ['a shape that does not fit', tensor('F32', [3], 8), 8, /8 bytes for 3 values/],
+  ])('%s is an error when the tensor is read', (_, header, bytes, message) => {
+    expect(() => Safetensors.parse(file(header, new Uint8Array(bytes))).float32('t')).toThrow(message);
+  });
+
+  it('no bytes make it crash in another way than by an Error', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        try {
+          Safetensors.parse(bytes);
+        } catch (error) {
+          expect(error).toBeInstanceOf(Error);
+        }
+      }),
+    );
+  });
+});

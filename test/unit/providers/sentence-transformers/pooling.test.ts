@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { normalize, pool } from '../../../../src/providers/sentence-transformers/pooling.js';
+
+/** Two texts of 2 and 3 tokens, 2 dimensions; the padding of the first one would show in every kind of pooling. */
+const hidden = Float32Array.of(1, 10, 3, 20, 99, 99, -1, -2, -3, -4, -8, -9);
+const lengths = Int32Array.of(2, 3);
+
+describe('pool', () => {
+  it.each([
+    ['mean', [2, 15, -4, -5]],
+    ['cls', [1, 10, -1, -2]],
+    ['max', [3, 20, -1, -2]],
+    ['last_token', [3, 20, -8, -9]],
+  ] as const)('%s leaves the padding out', (pooling, expected) => {
+    const target = new Float32Array(5).fill(7);
+    pool(hidden, lengths, 3, 2, pooling, target, 1);
+    expect([...target]).toEqual([7, ...expected]);
+  });
+});
+
+describe('normalize', () => {
+  it('scales to length 1', () => {
+    const [x, y] = normalize(Float32Array.of(3, 4));
+    expect(x).toBeCloseTo(0.6, 6);
+    expect(y).toBeCloseTo(0.8, 6);
+  });
+
+  it('leaves a vector of length 0 finite', () => {
+    expect([...normalize(Float32Array.of(0, 0))]).toEqual([0, 0]);
+  });
+});
