@@ -3,6 +3,7 @@ import type { JsonObject } from './json.js';
 import { parsePath, valuesAt } from './payload-path.js';
 import { badInput } from './qdrant-api-error.js';
 import { parseOptionalFilter, readCount } from './query.js';
+import { selectRows } from './row-selection.js';
 
 export interface FacetHit {
   readonly value: string | number | boolean;
@@ -28,7 +29,7 @@ export async function countFacets(collection: Collection, request: JsonObject): 
   const isFacet = facetable[String(collection.config.payloadIndexes[key]?.type)];
   if (!isFacet)
     throw badInput(`No appropriate index for faceting: \`${key}\`. Please create one to facet on this field.`);
-  const rows = await collection.selectRows(parseOptionalFilter(request.filter, collection));
+  const rows = await selectRows(collection, parseOptionalFilter(request.filter, collection));
   const counts = new Map<FacetHit['value'], number>();
   for (const row of rows) {
     for (const value of new Set(valuesAt(collection.points.payloadOf(row), path).flat())) {

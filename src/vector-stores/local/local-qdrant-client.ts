@@ -13,6 +13,7 @@ import { readPoint, readRecord, readSelection } from './point-response.js';
 import { formatError } from './qdrant-api-error.js';
 import { parseOptionalFilter, parseQuery, runQuery } from './query.js';
 import { runQueryGroups } from './query-groups.js';
+import { selectRows } from './row-selection.js';
 import { runScroll } from './scroll.js';
 import { planUpsert, selectIds } from './write-plans.js';
 
@@ -172,7 +173,7 @@ export class LocalQdrantClient implements QdrantClientLike {
   async count(collectionName: string, request: unknown = {}): Promise<{ count: number }> {
     const { collection } = this.#registry.get(collectionName);
     const filter = parseOptionalFilter(requireObject(request).filter, collection);
-    const rows = await collection.gate.scan(() => collection.selectRows(filter));
+    const rows = await collection.gate.scan(() => selectRows(collection, filter));
     return { count: rows.length };
   }
 

@@ -6,10 +6,11 @@ import { requireDense } from './point-batch.js';
 import { type PointId, parsePointId } from './point-id.js';
 import { badInput, formatError, validationError } from './qdrant-api-error.js';
 import { defaultRankConstant, fuseByDistribution, fuseByRank } from './rank-fusion.js';
+import { selectRows } from './row-selection.js';
 import { parseSparseVector, type SparseVector } from './sparse-vectors.js';
 import { TimeSlice } from './time-slice.js';
 import { compareScoredRows, nthLargest, type ScoredRow } from './top-rows.js';
-import type { VectorMatrix } from './vector-matrix.js';
+import { rowsPerBlock, type VectorMatrix } from './vector-matrix.js';
 
 /** What a query ranks by. */
 type Ranking =
@@ -89,7 +90,7 @@ export async function runQuery(collection: Collection, query: Query, outer?: Fil
   const rows = async (): Promise<Uint32Array> =>
     query.prefetch.length > 0
       ? Uint32Array.from(new Set(lists.flat().map((hit) => hit.row)))
-      : collection.selectRows(filter);
+      : selectRows(collection, filter);
   const count = query.limit + query.offset;
   const { ranking } = query;
   let hits: ScoredRow[];
@@ -155,8 +156,6 @@ function rankSparse(collection: Collection, name: string, vector: SparseVector, 
   return hits.sort(compareScoredRows);
 }
 
-const rowsPerBlock = 2048;
-
 /**
  * The best `count` of `rows`: scored in float32, then everything that float32 cannot tell from the last of them again in float64, so that
  * neither the order nor the score depends on how the sum was taken.
@@ -174,7 +173,7 @@ async function rankDense(
   const scores = new Float32Array(rows.length);
   const slice = new TimeSlice();
   for (let from = 0; from < rows.length; from += rowsPerBlock) {
-    matrix.scoreRows(prepared, rows, from, Math.min(from + rowsPerBlock, rows.length), scores);
+    matrix.scoreRows(prepared, rows.subarray(from, from + rowsPerBlock), scores.subarray(from));
     if (slice.isOver()) await slice.next();
   }
   const cut = Math.max(nthLargest(scores, count), query.scoreThreshold) - 2 * matrix.scoreError(prepared);
