@@ -17,8 +17,11 @@ export function encodeFileHeader(generation: number, version = formatVersion): B
   return sealHeader(fileMagic, version, generation);
 }
 
-export function encodeRecord(sequence: number, body: Uint8Array): Buffer {
-  return Buffer.concat([sealHeader(recordMagic, body.length, sequence, crc32(body)), body]);
+/** A record whose body is the parts, one after the other. */
+export function encodeRecord(sequence: number, parts: readonly Uint8Array[]): Buffer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const bodyCrc = parts.reduce((crc, part) => crc32(part, crc), 0);
+  return Buffer.concat([sealHeader(recordMagic, length, sequence, bodyCrc), ...parts]);
 }
 
 function sealHeader(...words: number[]): Buffer {

@@ -1,6 +1,7 @@
 import type { Collection } from './collection.js';
 import { type Condition, type Filter, matchesCondition } from './filter.js';
 import type { ColumnTruth } from './payload-column.js';
+import { valuesAt } from './payload-path.js';
 import type { PointId } from './point-id.js';
 import { TimeSlice } from './time-slice.js';
 
@@ -22,19 +23,21 @@ export async function selectRows(collection: Collection, filter: Filter | undefi
     collectDemands(collection, filter, demands);
   }
   let rows = firstRows(collection, demands);
+  for (const column of demands.columns) rows = keepRows(rows, column);
   if (slice.isOver()) await slice.next();
-  for (const { codes, holds } of demands.columns) rows = rows.filter((row) => holds[codes[row] as number] === 1);
-  const { tests } = demands;
-  if (tests.length === 0) return rows;
-  let count = 0;
-  for (let index = 0; index < rows.length; index++) {
-    const row = rows[index] as number;
-    if (tests.every((test) => test(row))) rows[count++] = row;
-    if (index % 256 === 255 && slice.isOver()) await slice.next();
+  for (const test of demands.tests) {
+    let count = 0;
+    for (let index = 0; index < rows.length; index++) {
+      const row = rows[index] as number;
+      if (test(row)) rows[count++] = row;
+      if (index % 256 === 255 && slice.isOver()) await slice.next();
+    }
+    rows = rows.subarray(0, count);
   }
-  return rows.subarray(0, count);
+  return rows;
 }
 
+/** The rows to begin with: of the ids, of the first column, or all. */
 function firstRows(collection: Collection, demands: Demands): Uint32Array {
   const { points } = collection;
   if (demands.ids) {
@@ -42,13 +45,23 @@ function firstRows(collection: Collection, demands: Demands): Uint32Array {
     return Uint32Array.from(rows).sort();
   }
   const rows = new Uint32Array(points.rowCount);
-  let count = 0;
   const column = demands.columns.shift();
+  let count = 0;
   if (column) {
     const { codes, holds } = column;
     for (let row = 0; row < rows.length; row++) if (holds[codes[row] as number] === 1) rows[count++] = row;
   } else {
     for (let row = 0; row < rows.length; row++) if (points.idOf(row) !== undefined) rows[count++] = row;
+  }
+  return rows.subarray(0, count);
+}
+
+/** Keeps, in place, the rows for which a column's condition holds. */
+function keepRows(rows: Uint32Array, { codes, holds }: ColumnTruth): Uint32Array {
+  let count = 0;
+  for (let index = 0; index < rows.length; index++) {
+    const row = rows[index] as number;
+    if (holds[codes[row] as number] === 1) rows[count++] = row;
   }
   return rows.subarray(0, count);
 }
@@ -82,6 +95,10 @@ function compileCondition(collection: Collection, condition: Condition): RowTest
   if (condition.kind === 'filter') return compileFilter(collection, condition.filter);
   const truth = columnTruth(collection, condition);
   if (truth) return (row) => truth.holds[truth.codes[row] as number] === 1;
+  if (condition.kind === 'field') {
+    const { check, path } = condition;
+    return (row) => check(valuesAt(collection.points.payloadOf(row), path));
+  }
   return (row) => matchesCondition(condition, collection.subjectAt(row));
 }
 

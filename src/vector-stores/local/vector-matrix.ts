@@ -33,7 +33,9 @@ export class VectorMatrix {
   #floats = new Float32Array(this.#memory.buffer);
   #rowNumbers = new Uint32Array(this.#memory.buffer);
   #present = new Uint8Array(0);
+  #size = 0;
   #largestNorm = 0;
+  #scratch = new Float32Array(0);
 
   constructor(dimension: number, distance: Distance) {
     this.dimension = dimension;
@@ -44,6 +46,11 @@ export class VectorMatrix {
     this.#valuesAddress = this.#scoresAddress + rowsPerBlock * 4;
   }
 
+  /** How many rows have a vector. */
+  get size(): number {
+    return this.#size;
+  }
+
   has(row: number): boolean {
     return this.#present[row] === 1;
   }
@@ -52,12 +59,15 @@ export class VectorMatrix {
   set(row: number, prepared: Float32Array): void {
     this.#reserve(row + 1);
     this.#floats.set(prepared, this.#start(row));
+    if (this.#present[row] === 0) this.#size++;
     this.#present[row] = 1;
     if (this.distance === 'Dot') this.#largestNorm = Math.max(this.#largestNorm, norm(prepared));
   }
 
   remove(row: number): void {
-    if (row < this.#present.length) this.#present[row] = 0;
+    if (!this.has(row)) return;
+    this.#present[row] = 0;
+    this.#size--;
   }
 
   /** A copy of the stored vector. */
@@ -88,6 +98,16 @@ export class VectorMatrix {
     const start = position * dimension;
     for (let index = 0; index < dimension; index++) target[start + index] = (vector[index] as number) * scale;
     return target;
+  }
+
+  /** {@link prepare} for many vectors: `n x dimension`, valid until the next call. */
+  prepareAll(vectors: readonly ArrayLike<number>[]): Float32Array {
+    const length = vectors.length * this.dimension;
+    if (this.#scratch.length < length) this.#scratch = new Float32Array(length);
+    vectors.forEach((vector, position) => {
+      this.prepare(vector, this.#scratch, position);
+    });
+    return this.#scratch.subarray(0, length);
   }
 
   /** Fills `scores` with the similarity of `query` to each of `rows` (at most `rowsPerBlock`), in float32. */
@@ -131,10 +151,13 @@ export class VectorMatrix {
       present.set(this.#present);
       this.#present = present;
     }
-    const missing = this.#start(rows) * 4 - this.#memory.buffer.byteLength;
-    if (missing <= 0) return;
+    const bytes = this.#start(rows) * 4;
+    const pages = this.#memory.buffer.byteLength / bytesPerPage;
+    if (bytes <= pages * bytesPerPage) return;
+    // Ahead of need, since each time is costly; a page takes no memory of the machine until it is written to.
+    const wanted = Math.min(Math.ceil(bytes / bytesPerPage) + Math.max(16, pages >> 2), maxPages);
     try {
-      this.#memory.grow(Math.ceil(missing / bytesPerPage));
+      this.#memory.grow(wanted - pages);
     } catch {
       throw badInput('the collection is full: the local engine holds 4 GiB of vectors a collection');
     }
@@ -157,9 +180,7 @@ class PlainMemory implements WebAssemblyMemory {
 
   grow(pages: number): number {
     const { byteLength } = this.buffer;
-    const grown = new ArrayBuffer(
-      byteLength + Math.max(pages * bytesPerPage, Math.ceil(byteLength / 4 / bytesPerPage) * bytesPerPage),
-    );
+    const grown = new ArrayBuffer(byteLength + pages * bytesPerPage);
     new Uint8Array(grown).set(new Uint8Array(this.buffer));
     this.buffer = grown;
     return byteLength / bytesPerPage;

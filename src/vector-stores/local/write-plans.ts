@@ -3,7 +3,7 @@ import type { JsonObject } from './json.js';
 import type { PointBatch } from './point-batch.js';
 import { type PointId, parsePointId } from './point-id.js';
 import { formatError } from './qdrant-api-error.js';
-import { parseOptionalFilter } from './query.js';
+import { parseOptionalFilter } from './request.js';
 import { selectRows } from './row-selection.js';
 
 const updateModes = ['upsert', 'insert_only', 'update_only'];

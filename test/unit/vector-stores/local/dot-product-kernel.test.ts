@@ -15,9 +15,14 @@ it('is what its source assembles to', async () => {
 
 it('runs as WebAssembly here, and falls back where the memory is all there is', () => {
   expect(webAssembly?.validate(dotProductKernelBytes)).toBe(true);
-  const memory = new (webAssembly?.Memory as new (d: object) => WebAssemblyMemory)({ initial: 1, maximum: 1 });
+  const memory = onePage();
   expect(String(createDotProductKernel(memory))).toContain('native code');
 });
+
+function onePage(): WebAssemblyMemory {
+  if (!webAssembly) throw new Error('This runtime has no WebAssembly.');
+  return new webAssembly.Memory({ initial: 1, maximum: 1 });
+}
 
 const finite = fc.float({ min: -10, max: 10, noNaN: true });
 const matrices = fc
@@ -39,7 +44,7 @@ it.each([
 ] as [string, (memory: WebAssemblyMemory) => ScoreRows][])('gives the dot products in %s', (_, createKernel) => {
   fc.assert(
     fc.property(matrices, ({ query, vectors, rows }) => {
-      const memory = new (webAssembly?.Memory as new (d: object) => WebAssemblyMemory)({ initial: 1, maximum: 1 });
+      const memory = onePage();
       const floats = new Float32Array(memory.buffer);
       const stride = Math.ceil(query.length / 4) * 16;
       const [rowsAddress, scoresAddress, valuesAddress] = [stride, stride + 128, stride + 256];
@@ -54,7 +59,9 @@ it.each([
         const products = query.map((value, at) => Math.fround(value) * Math.fround(vectors[row]?.[at] as number));
         const exact = products.reduce((sum, product) => sum + product, 0);
         const magnitude = products.reduce((sum, product) => sum + Math.abs(product), 0);
-        expect(Math.abs((floats[scoresAddress / 4 + index] as number) - exact)).toBeLessThanOrEqual(magnitude * 1e-6 + 1e-30);
+        expect(Math.abs((floats[scoresAddress / 4 + index] as number) - exact)).toBeLessThanOrEqual(
+          magnitude * 1e-6 + 1e-30,
+        );
       });
       expect(floats[scoresAddress / 4 + rows.length]).toBe(-1);
     }),
