@@ -51,9 +51,9 @@ export class AppendLog {
   }
 
   /** @throws `vector_store_failed` where this or an earlier write failed: nothing is written after a gap. */
-  append(body: Uint8Array): Promise<void> {
+  append(parts: readonly Uint8Array[]): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
-    const record = encodeRecord(this.#sequence++, body);
+    const record = encodeRecord(this.#sequence++, parts);
     return new Promise((resolve, reject) => {
       this.#pending.push({ record, resolve, reject });
       this.#writing ??= this.#writePending();

@@ -1,10 +1,17 @@
 import type { Collection } from './collection.js';
+import type { Filter } from './filter.js';
 import { cloneJson, type JsonObject } from './json.js';
-import { parsePath, valuesAt } from './payload-path.js';
+import { parsePath } from './payload-path.js';
+import { selectRows } from './row-selection.js';
 
 /** What `getCollection` tells. Nothing is ever waiting for an optimizer here: the status is always green. */
-export function describeCollection(collection: Collection): JsonObject {
+export async function describeCollection(collection: Collection): Promise<JsonObject> {
   const { name: _name, payloadIndexes, ...config } = collection.config;
+  const payloadSchema: JsonObject = {};
+  for (const [key, schema] of Object.entries(payloadIndexes)) {
+    const { length } = await selectRows(collection, hasValueAt(key));
+    payloadSchema[key] = { data_type: schema.type, params: cloneJson(schema), points: length };
+  }
   return {
     status: 'green',
     optimizer_status: 'ok',
@@ -12,21 +19,16 @@ export function describeCollection(collection: Collection): JsonObject {
     points_count: collection.points.size,
     segments_count: 1,
     config: cloneJson(config),
-    payload_schema: Object.fromEntries(
-      Object.entries(payloadIndexes).map(([key, schema]) => [
-        key,
-        { data_type: schema.type, params: cloneJson(schema), points: countPointsWith(collection, key) },
-      ]),
-    ),
+    payload_schema: payloadSchema,
   };
 }
 
-function countPointsWith(collection: Collection, key: string): number {
-  const path = parsePath(key);
-  let count = 0;
-  for (let row = 0; row < collection.points.rowCount; row++) {
-    if (collection.points.idOf(row) !== undefined && valuesAt(collection.points.payloadOf(row), path).length > 0)
-      count++;
-  }
-  return count;
+function hasValueAt(key: string): Filter {
+  const condition = {
+    kind: 'field' as const,
+    key,
+    path: parsePath(key),
+    check: (values: readonly unknown[]) => values.length > 0,
+  };
+  return { must: [condition], should: [], mustNot: [], minShould: undefined };
 }

@@ -133,6 +133,11 @@ export class CollectionFiles implements CollectionJournal {
     }
   }
 
+  /** Returns when no snapshot is being written. */
+  async compacted(): Promise<void> {
+    await this.#compaction;
+  }
+
   async close(): Promise<void> {
     this.#isClosing = true;
     await this.#compaction;

@@ -1,12 +1,12 @@
 import { type CollectionConfig, denseVectorsOf, sparseVectorsOf } from './collection-config.js';
-import { type Filter, matchesFilter } from './filter.js';
+import { type Filter, type FilterSubject, matchesFilter } from './filter.js';
 import type { JsonObject } from './json.js';
+import { PayloadColumns } from './payload-columns.js';
 import type { PointBatch } from './point-batch.js';
 import type { PointId } from './point-id.js';
 import { PointTable } from './point-table.js';
 import { ScanGate } from './scan-gate.js';
 import { SparseVectors } from './sparse-vectors.js';
-import { TimeSlice } from './time-slice.js';
 import { VectorMatrix } from './vector-matrix.js';
 
 /** A change in the form in which it is logged: applying it again, or to a state that already has it, changes nothing more. */
@@ -22,6 +22,7 @@ export class Collection {
   readonly points = new PointTable();
   readonly dense: ReadonlyMap<string, VectorMatrix>;
   readonly sparse: ReadonlyMap<string, SparseVectors>;
+  readonly columns = new PayloadColumns();
   /** Scans and changes go through it. */
   readonly gate = new ScanGate();
 
@@ -43,20 +44,22 @@ export class Collection {
         break;
       case 'payloads':
         mutation.ids.forEach((id, at) => {
-          if (this.points.rowOf(id) !== undefined) this.points.set(id, mutation.payloads[at] as JsonObject);
+          if (this.points.rowOf(id) !== undefined) this.#setPoint(id, mutation.payloads[at] as JsonObject);
         });
         break;
       case 'delete':
         for (const id of mutation.ids) {
           const row = this.points.delete(id);
-          if (row !== undefined) this.#removeVectors(row);
+          if (row === undefined) continue;
+          this.columns.remove(row);
+          this.#removeVectors(row);
         }
     }
   }
 
   #upsert(batch: PointBatch): void {
     const rows = batch.ids.map((id, at) => {
-      const row = this.points.set(id, batch.payloads[at] as JsonObject);
+      const row = this.#setPoint(id, batch.payloads[at] as JsonObject);
       this.#removeVectors(row);
       return row;
     });
@@ -73,6 +76,12 @@ export class Collection {
     }
   }
 
+  #setPoint(id: PointId, payload: JsonObject): number {
+    const row = this.points.set(id, payload);
+    this.columns.set(row, payload);
+    return row;
+  }
+
   #removeVectors(row: number): void {
     for (const matrix of this.dense.values()) matrix.remove(row);
     for (const vectors of this.sparse.values()) vectors.remove(row);
@@ -86,26 +95,16 @@ export class Collection {
     return this.config.payloadIndexes[key]?.type === 'text';
   }
 
-  matches(row: number, filter: Filter | undefined): boolean {
-    const id = this.points.idOf(row);
-    if (id === undefined) return false;
-    if (!filter) return true;
-    return matchesFilter(filter, {
-      id,
+  /** The point in a row, as a filter sees it. */
+  subjectAt(row: number): FilterSubject {
+    return {
+      id: this.points.idOf(row),
       payload: this.points.payloadOf(row),
       hasVector: (name) => this.hasVector(row, name),
-    });
+    };
   }
 
-  /** The rows of the points that match, in row order. Runs inside a scan of the gate. */
-  async selectRows(filter: Filter | undefined): Promise<Uint32Array> {
-    const slice = new TimeSlice();
-    const selected = new Uint32Array(this.points.rowCount);
-    let count = 0;
-    for (let row = 0; row < selected.length; row++) {
-      if (this.matches(row, filter)) selected[count++] = row;
-      if (row % 256 === 255 && slice.isOver()) await slice.next();
-    }
-    return selected.subarray(0, count);
+  matches(row: number, filter: Filter | undefined): boolean {
+    return this.points.idOf(row) !== undefined && (!filter || matchesFilter(filter, this.subjectAt(row)));
   }
 }

@@ -2,7 +2,9 @@ import type { Collection } from './collection.js';
 import type { JsonObject } from './json.js';
 import { parsePath, valuesAt } from './payload-path.js';
 import { badInput } from './qdrant-api-error.js';
-import { parseOptionalFilter, readCount } from './query.js';
+import { parseOptionalFilter, readCount } from './request.js';
+import { selectRows } from './row-selection.js';
+import { TimeSlice } from './time-slice.js';
 
 export interface FacetHit {
   readonly value: string | number | boolean;
@@ -28,9 +30,11 @@ export async function countFacets(collection: Collection, request: JsonObject): 
   const isFacet = facetable[String(collection.config.payloadIndexes[key]?.type)];
   if (!isFacet)
     throw badInput(`No appropriate index for faceting: \`${key}\`. Please create one to facet on this field.`);
-  const rows = await collection.selectRows(parseOptionalFilter(request.filter, collection));
+  const rows = await selectRows(collection, parseOptionalFilter(request.filter, collection));
   const counts = new Map<FacetHit['value'], number>();
+  const slice = new TimeSlice();
   for (const row of rows) {
+    if (slice.isOver()) await slice.next();
     for (const value of new Set(valuesAt(collection.points.payloadOf(row), path).flat())) {
       if (isFacet(value)) counts.set(value, (counts.get(value) ?? 0) + 1);
     }

@@ -7,12 +7,15 @@ import { describeCollection } from './collection-description.js';
 import { CollectionRegistry } from './collection-registry.js';
 import { countFacets } from './facet.js';
 import { isObject, type JsonObject } from './json.js';
+import { parsePath } from './payload-path.js';
 import { parsePointBatch } from './point-batch.js';
 import { parsePointId } from './point-id.js';
 import { readPoint, readRecord, readSelection } from './point-response.js';
 import { formatError } from './qdrant-api-error.js';
-import { parseOptionalFilter, parseQuery, runQuery } from './query.js';
+import { parseQuery, runQuery } from './query.js';
 import { runQueryGroups } from './query-groups.js';
+import { parseOptionalFilter, requireObject } from './request.js';
+import { selectRows } from './row-selection.js';
 import { runScroll } from './scroll.js';
 import { planUpsert, selectIds } from './write-plans.js';
 
@@ -77,7 +80,8 @@ export class LocalQdrantClient implements QdrantClientLike {
   }
 
   async getCollection(collectionName: string): Promise<JsonObject> {
-    return describeCollection(this.#registry.get(collectionName).collection);
+    const { collection } = this.#registry.get(collectionName);
+    return collection.gate.scan(() => describeCollection(collection));
   }
 
   async createCollection(collectionName: string, request: unknown): Promise<boolean> {
@@ -172,7 +176,7 @@ export class LocalQdrantClient implements QdrantClientLike {
   async count(collectionName: string, request: unknown = {}): Promise<{ count: number }> {
     const { collection } = this.#registry.get(collectionName);
     const filter = parseOptionalFilter(requireObject(request).filter, collection);
-    const rows = await collection.gate.scan(() => collection.selectRows(filter));
+    const rows = await collection.gate.scan(() => selectRows(collection, filter));
     return { count: rows.length };
   }
 
@@ -200,19 +204,14 @@ export class LocalQdrantClient implements QdrantClientLike {
   }
 }
 
-function requireObject(request: unknown): JsonObject {
-  if (!isObject(request)) throw formatError('a request must be an object');
-  return request;
-}
-
 const indexTypes = ['keyword', 'integer', 'float', 'bool', 'geo', 'datetime', 'text', 'uuid'];
 
 function parsePayloadIndex(request: unknown): { key: string; schema: JsonObject } {
   const { field_name: key, field_schema: given } = requireObject(request);
-  if (typeof key !== 'string') throw formatError('`field_name` must be a payload key');
+  parsePath(key);
   const schema = isObject(given) ? given : { type: given ?? 'keyword' };
   if (!indexTypes.includes(schema.type as string)) {
     throw formatError(`the type of a payload index must be one of ${indexTypes.join(', ')}`);
   }
-  return { key, schema };
+  return { key: key as string, schema };
 }

@@ -20,14 +20,14 @@ interface EntryHeader {
 
 const lengthBytes = 4;
 
-/** A record's body: the length of a JSON header, the header, padding to 4 bytes, and the dense vectors as they are in memory. */
-export function encodeEntry(entry: LogEntry): Buffer {
+/** A record's body: the length of a JSON header, the header, padding to 4 bytes, and the dense vectors as they are in memory. In parts, which share that memory. */
+export function encodeEntry(entry: LogEntry): Uint8Array[] {
   const { header, values } = splitVectors(entry);
   const json = Buffer.from(JSON.stringify(header));
   const length = Buffer.alloc(lengthBytes);
   length.writeUInt32LE(json.length);
   const bytes = values.map((value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength));
-  return Buffer.concat([length, json, Buffer.alloc(padding(json.length)), ...bytes]);
+  return [length, json, Buffer.alloc(padding(json.length)), ...bytes];
 }
 
 function splitVectors(entry: LogEntry): { header: unknown; values: Float32Array[] } {

@@ -1,5 +1,5 @@
 import { unnamedVector } from './collection-config.js';
-import { isObject, type JsonObject } from './json.js';
+import { isObject, type JsonObject, ownValue } from './json.js';
 import { type PointId, parsePointId } from './point-id.js';
 import { badInput, formatError } from './qdrant-api-error.js';
 import { parseSparseVector, type SparseVector, type SparseVectors } from './sparse-vectors.js';
@@ -33,39 +33,36 @@ interface PointRequest {
 }
 
 /**
- * Checks the points of an upsert request (`points`, or `batch` with parallel lists) and copies them.
+ * Checks the points of an upsert request (`points`, or `batch` with parallel lists) and copies them. The dense vectors are valid until the
+ * next call for the same collection.
  *
  * @throws a 400 or 422 for the whole request where one point is malformed: nothing is stored of it then.
  */
 export function parsePointBatch(request: JsonObject, spaces: VectorSpaces): PointBatch {
-  const points = lastOfEachId(readPoints(request));
-  const ids = points.map((point) => point.id);
+  const { points, ids } = lastOfEachId(readPoints(request));
   const payloads = copyPayloads(points);
-  const byName = points.map((point) => vectorsByName(point.vector, spaces));
+  for (const { vector } of points) requireKnownNames(vector, spaces);
 
   const dense: Record<string, DenseBatch> = {};
   for (const [name, matrix] of spaces.dense) {
-    const positions = positionsWith(name, byName);
-    const values = new Float32Array(positions.length * matrix.dimension);
-    positions.forEach((position, at) => {
-      matrix.prepare(requireDense(byName[position]?.get(name)), values, at);
+    const positions: number[] = [];
+    const vectors: ArrayLike<number>[] = [];
+    points.forEach((point, position) => {
+      const vector = vectorNamed(name, point.vector);
+      if (vector === undefined && name !== unnamedVector) return;
+      positions.push(position);
+      vectors.push(requireDense(vector));
     });
-    if (name === unnamedVector && positions.length < points.length) throw badInput('Not existing vector name error: ');
-    dense[name] = { positions, values };
+    dense[name] = { positions, values: matrix.prepareAll(vectors) };
   }
   const sparse: Record<string, (SparseVector | null)[]> = {};
   for (const name of spaces.sparse.keys()) {
-    sparse[name] = byName.map((vectors) => (vectors.has(name) ? parseSparseVector(vectors.get(name)) : null));
+    sparse[name] = points.map((point) => {
+      const vector = vectorNamed(name, point.vector);
+      return vector === undefined ? null : parseSparseVector(vector);
+    });
   }
   return { ids, payloads, dense, sparse };
-}
-
-function positionsWith(name: string, byName: readonly ReadonlyMap<string, unknown>[]): number[] {
-  const positions: number[] = [];
-  byName.forEach((vectors, position) => {
-    if (vectors.has(name)) positions.push(position);
-  });
-  return positions;
 }
 
 /** A dense vector as it came: an array or a typed array of numbers. */
@@ -75,13 +72,12 @@ export function requireDense(vector: unknown): ArrayLike<number> {
 }
 
 /** Where an id comes twice, the later point counts. */
-function lastOfEachId(points: readonly PointRequest[]): (PointRequest & { readonly id: PointId })[] {
-  const byId = new Map<PointId, PointRequest & { readonly id: PointId }>();
-  for (const point of points) {
-    const id = parsePointId(point.id);
-    byId.set(id, { ...point, id });
-  }
-  return [...byId.values()];
+function lastOfEachId(points: readonly PointRequest[]): { points: readonly PointRequest[]; ids: PointId[] } {
+  const ids = points.map((point) => parsePointId(point.id));
+  const lastPositions = new Map(ids.map((id, position) => [id, position]));
+  if (lastPositions.size === ids.length) return { points, ids };
+  const isLast = (_: unknown, position: number): boolean => lastPositions.get(ids[position] as PointId) === position;
+  return { points: points.filter(isLast), ids: ids.filter(isLast) };
 }
 
 function readPoints(request: JsonObject): PointRequest[] {
@@ -116,11 +112,19 @@ function copyPayloads(points: readonly PointRequest[]): JsonObject[] {
   return payloads as JsonObject[];
 }
 
-function vectorsByName(vector: unknown, spaces: VectorSpaces): ReadonlyMap<string, unknown> {
-  if (!isObject(vector) || ArrayBuffer.isView(vector)) return new Map([[unnamedVector, vector]]);
-  const names = Object.keys(vector).filter((name) => vector[name] !== undefined);
+function isNamed(vector: unknown): vector is JsonObject {
+  return isObject(vector) && !ArrayBuffer.isView(vector);
+}
+
+/** A vector that is not an object of names is the unnamed one. */
+function vectorNamed(name: string, vector: unknown): unknown {
+  if (isNamed(vector)) return ownValue(vector, name);
+  return name === unnamedVector ? vector : undefined;
+}
+
+function requireKnownNames(vector: unknown, spaces: VectorSpaces): void {
+  const names = isNamed(vector) ? Object.keys(vector) : [unnamedVector];
   for (const name of names) {
     if (!spaces.dense.has(name) && !spaces.sparse.has(name)) throw badInput('Not existing vector name error');
   }
-  return new Map(names.map((name) => [name, vector[name]]));
 }

@@ -1,5 +1,5 @@
 import type { JsonObject } from './json.js';
-import { comparePointIds, type PointId } from './point-id.js';
+import type { PointId } from './point-id.js';
 
 /** Which point lives in which row, and its payload. Rows of deleted points are used again. */
 export class PointTable {
@@ -7,7 +7,6 @@ export class PointTable {
   readonly #ids: (PointId | undefined)[] = [];
   readonly #payloads: (JsonObject | undefined)[] = [];
   readonly #freeRows: number[] = [];
-  #sortedIds: PointId[] | undefined;
 
   get size(): number {
     return this.#rows.size;
@@ -37,7 +36,6 @@ export class PointTable {
       row = this.#freeRows.pop() ?? this.#ids.length;
       this.#rows.set(id, row);
       this.#ids[row] = id;
-      this.#sortedIds = undefined;
     }
     this.#payloads[row] = payload;
     return row;
@@ -50,13 +48,10 @@ export class PointTable {
     this.#ids[row] = undefined;
     this.#payloads[row] = undefined;
     this.#freeRows.push(row);
-    this.#sortedIds = undefined;
     return row;
   }
 
-  /** All ids in Qdrant's order. */
-  sortedIds(): readonly PointId[] {
-    this.#sortedIds ??= [...this.#rows.keys()].sort(comparePointIds);
-    return this.#sortedIds;
+  ids(): Iterable<PointId> {
+    return this.#rows.keys();
   }
 }

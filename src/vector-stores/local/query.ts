@@ -1,15 +1,18 @@
 import type { Collection } from './collection.js';
 import { unnamedVector } from './collection-config.js';
-import { type Filter, parseFilter } from './filter.js';
-import { isObject, type JsonObject } from './json.js';
+import type { Filter } from './filter.js';
+import { firstIds } from './first-ids.js';
+import { isObject } from './json.js';
 import { requireDense } from './point-batch.js';
 import { type PointId, parsePointId } from './point-id.js';
-import { badInput, formatError, validationError } from './qdrant-api-error.js';
+import { badInput, formatError } from './qdrant-api-error.js';
 import { defaultRankConstant, fuseByDistribution, fuseByRank } from './rank-fusion.js';
+import { parseOptionalFilter, readCount } from './request.js';
+import { selectRows } from './row-selection.js';
 import { parseSparseVector, type SparseVector } from './sparse-vectors.js';
 import { TimeSlice } from './time-slice.js';
 import { compareScoredRows, nthLargest, type ScoredRow } from './top-rows.js';
-import type { VectorMatrix } from './vector-matrix.js';
+import { rowsPerBlock, type VectorMatrix } from './vector-matrix.js';
 
 /** What a query ranks by. */
 type Ranking =
@@ -51,21 +54,6 @@ export function parseQuery(request: unknown, collection: Collection, depth = 0):
   };
 }
 
-export function parseOptionalFilter(filter: unknown, collection: Collection): Filter | undefined {
-  if (filter === undefined || filter === null) return undefined;
-  return parseFilter(filter, (key) => collection.hasTextIndex(key));
-}
-
-/** An unsigned integer of a request. */
-export function readCount(request: JsonObject, name: string, fallback: number, least: number): number {
-  const value = request[name] ?? fallback;
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
-    throw formatError(`\`${name}\` must be an unsigned integer`);
-  }
-  if (value < least) throw validationError(`${name}: value ${value} invalid, must be ${least} or larger`);
-  return value;
-}
-
 function parseRanking(query: unknown): Ranking {
   if (query === undefined || query === null) return { kind: 'ids' };
   if (typeof query === 'string' || typeof query === 'number') return { kind: 'point', id: parsePointId(query) };
@@ -89,7 +77,7 @@ export async function runQuery(collection: Collection, query: Query, outer?: Fil
   const rows = async (): Promise<Uint32Array> =>
     query.prefetch.length > 0
       ? Uint32Array.from(new Set(lists.flat().map((hit) => hit.row)))
-      : collection.selectRows(filter);
+      : selectRows(collection, filter);
   const count = query.limit + query.offset;
   const { ranking } = query;
   let hits: ScoredRow[];
@@ -99,8 +87,11 @@ export async function runQuery(collection: Collection, query: Query, outer?: Fil
       hits = ranking.method === 'rrf' ? fuseByRank(lists, ranking.rankConstant) : fuseByDistribution(lists);
       break;
     case 'ids':
-      hits = Array.from(await rows(), (row) => ({ row, id: collection.points.idOf(row) as PointId, score: 0 }));
-      hits.sort(compareScoredRows);
+      hits = (await firstIds(collection, await rows(), count)).map((id) => ({
+        row: collection.points.rowOf(id) as number,
+        id,
+        score: 0,
+      }));
       break;
     case 'sparse':
       hits = rankSparse(collection, query.vectorName, ranking.vector, await rows());
@@ -155,8 +146,6 @@ function rankSparse(collection: Collection, name: string, vector: SparseVector, 
   return hits.sort(compareScoredRows);
 }
 
-const rowsPerBlock = 2048;
-
 /**
  * The best `count` of `rows`: scored in float32, then everything that float32 cannot tell from the last of them again in float64, so that
  * neither the order nor the score depends on how the sum was taken.
@@ -170,11 +159,11 @@ async function rankDense(
 ): Promise<ScoredRow[]> {
   const matrix = requireMatrix(collection, query.vectorName);
   const prepared = matrix.prepare(vector);
-  const rows = candidates.filter((row) => matrix.has(row));
+  const rows = matrix.size === collection.points.size ? candidates : candidates.filter((row) => matrix.has(row));
   const scores = new Float32Array(rows.length);
   const slice = new TimeSlice();
   for (let from = 0; from < rows.length; from += rowsPerBlock) {
-    matrix.scoreRows(prepared, rows, from, Math.min(from + rowsPerBlock, rows.length), scores);
+    matrix.scoreRows(prepared, rows.subarray(from, from + rowsPerBlock), scores.subarray(from));
     if (slice.isOver()) await slice.next();
   }
   const cut = Math.max(nthLargest(scores, count), query.scoreThreshold) - 2 * matrix.scoreError(prepared);

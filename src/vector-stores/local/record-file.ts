@@ -13,12 +13,15 @@ const recordMagic = 0x5243_4552;
 export const fileHeaderBytes = 16;
 export const recordHeaderBytes = 20;
 
-export function encodeFileHeader(generation: number): Buffer {
-  return sealHeader(fileMagic, formatVersion, generation);
+export function encodeFileHeader(generation: number, version = formatVersion): Buffer {
+  return sealHeader(fileMagic, version, generation);
 }
 
-export function encodeRecord(sequence: number, body: Uint8Array): Buffer {
-  return Buffer.concat([sealHeader(recordMagic, body.length, sequence, crc32(body)), body]);
+/** A record whose body is the parts, one after the other. */
+export function encodeRecord(sequence: number, parts: readonly Uint8Array[]): Buffer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const bodyCrc = parts.reduce((crc, part) => crc32(part, crc), 0);
+  return Buffer.concat([sealHeader(recordMagic, length, sequence, bodyCrc), ...parts]);
 }
 
 function sealHeader(...words: number[]): Buffer {
@@ -109,11 +112,19 @@ async function readRecord(
 
 /** Looks for the intact header of a later record behind a damaged one. */
 async function hasRecordAfter(reader: BlockReader, from: number, sequence: number): Promise<boolean> {
-  for (let offset = from; offset + recordHeaderBytes <= reader.size; offset++) {
-    const header = await reader.read(offset, recordHeaderBytes);
-    if (header.readUInt32LE(0) !== recordMagic) continue;
-    const words = openHeader(header, recordMagic);
-    if (words && (words[2] as number) > sequence) return true;
+  const magic = Buffer.alloc(4);
+  magic.writeUInt32LE(recordMagic);
+  for (let offset = from; offset + recordHeaderBytes <= reader.size; ) {
+    const block = await reader.read(offset, Math.min(blockBytes, reader.size - offset));
+    const found = block.indexOf(magic);
+    if (found >= 0 && found + recordHeaderBytes <= block.length) {
+      const words = openHeader(block.subarray(found, found + recordHeaderBytes), recordMagic);
+      if (words && (words[2] as number) > sequence) return true;
+      offset += found + 1;
+    } else {
+      // A header may lie across the end of the block.
+      offset += Math.max(1, block.length - recordHeaderBytes + 1);
+    }
   }
   return false;
 }

@@ -1,11 +1,12 @@
 import type { QdrantPoint } from '../qdrant/qdrant-client-like.js';
 import type { Collection } from './collection.js';
+import { firstIds } from './first-ids.js';
 import type { JsonObject } from './json.js';
-import { comparePointIds, type PointId, parsePointId } from './point-id.js';
+import { type PointId, parsePointId } from './point-id.js';
 import { readRecord, readSelection } from './point-response.js';
 import { badInput } from './qdrant-api-error.js';
-import { parseOptionalFilter, readCount } from './query.js';
-import { TimeSlice } from './time-slice.js';
+import { parseOptionalFilter, readCount } from './request.js';
+import { selectRows } from './row-selection.js';
 
 /** A page of the points that match, in the order of their ids, and the id with which the next page begins. */
 export async function runScroll(
@@ -17,26 +18,10 @@ export async function runScroll(
   const limit = readCount(request, 'limit', 10, 1);
   const selection = readSelection(request, true);
   const offset = request.offset ?? undefined;
-  const ids = collection.points.sortedIds();
-  const slice = new TimeSlice();
-  const points: QdrantPoint[] = [];
-  for (let index = offset === undefined ? 0 : firstNotBelow(ids, parsePointId(offset)); index < ids.length; index++) {
-    const id = ids[index] as PointId;
-    const row = collection.points.rowOf(id) as number;
-    if (index % 256 === 255 && slice.isOver()) await slice.next();
-    if (!collection.matches(row, filter)) continue;
-    if (points.length === limit) return { points, next_page_offset: id };
-    points.push(readRecord(collection, row, selection));
-  }
-  return { points, next_page_offset: null };
-}
-
-function firstNotBelow(ids: readonly PointId[], id: PointId): number {
-  let [low, high] = [0, ids.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (comparePointIds(ids[middle] as PointId, id) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  const from = offset === undefined ? undefined : parsePointId(offset);
+  const ids = await firstIds(collection, await selectRows(collection, filter), limit + 1, from);
+  const points = ids
+    .slice(0, limit)
+    .map((id) => readRecord(collection, collection.points.rowOf(id) as number, selection));
+  return { points, next_page_offset: ids[limit] ?? null };
 }

@@ -6,7 +6,8 @@ import type { DenseBatch } from './point-batch.js';
 import type { PointId } from './point-id.js';
 import { encodeFileHeader, encodeRecord } from './record-file.js';
 
-const rowsPerRecord = 1024;
+/** Few enough to be written between two turns of the event loop. */
+const rowsPerRecord = 256;
 
 /**
  * Writes all points of a collection, a few at a time, while it goes on changing; returns false where it was cancelled.
@@ -49,8 +50,8 @@ class SnapshotWriter {
     this.#offset += bytes.length;
   }
 
-  async writeRecord(body: Uint8Array): Promise<void> {
-    await this.write(encodeRecord(this.#sequence++, body));
+  async writeRecord(parts: readonly Uint8Array[]): Promise<void> {
+    await this.write(encodeRecord(this.#sequence++, parts));
   }
 }
 

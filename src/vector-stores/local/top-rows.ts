@@ -20,12 +20,15 @@ export function nthLargest(scores: Float32Array, count: number): number {
   if (scores.length <= count) return Number.NEGATIVE_INFINITY;
   const heap = scores.slice(0, count);
   for (let index = (count >> 1) - 1; index >= 0; index--) siftDown(heap, index);
+  let least = heap[0] as number;
   for (let index = count; index < scores.length; index++) {
-    if ((scores[index] as number) <= (heap[0] as number)) continue;
-    heap[0] = scores[index] as number;
+    const score = scores[index] as number;
+    if (score <= least) continue;
+    heap[0] = score;
     siftDown(heap, 0);
+    least = heap[0] as number;
   }
-  return heap[0] as number;
+  return least;
 }
 
 function siftDown(heap: Float32Array, start: number): void {

@@ -1,5 +1,6 @@
+import { createDotProductKernel } from './dot-product-kernel.js';
 import { badInput, formatError } from './qdrant-api-error.js';
-import { webAssembly } from './web-assembly.js';
+import { type WebAssemblyMemory, webAssembly } from './web-assembly.js';
 
 export type Distance = 'Cosine' | 'Dot';
 
@@ -10,21 +11,44 @@ const maxPages = 65_536;
 /** Below this deviation a vector counts as normalised and is stored bit for bit. */
 const normTolerance = 1e-7;
 
+/** How many rows {@link VectorMatrix.scoreRows} takes at a time. */
+export const rowsPerBlock = 2048;
+
 /**
- * The vectors of one name, one row each, in a WebAssembly memory (so that a kernel can read them without a copy, and so that it grows in
- * place, page by page). Vectors of a cosine collection are normalised when they are stored, as Qdrant does, which makes a score a dot product.
+ * The vectors of one name, one row each, in a WebAssembly memory: a kernel reads them there without a copy, and it grows in place, page by
+ * page. Vectors of a cosine collection are normalised when they are stored, as Qdrant does, so a score is a dot product.
+ *
+ * The memory begins with what a call of the kernel works on (the query, row numbers, scores); the vectors follow, each filled up with zeros
+ * to a multiple of four numbers.
  */
 export class VectorMatrix {
   readonly dimension: number;
   readonly distance: Distance;
-  readonly #memory = webAssembly ? new webAssembly.Memory({ initial: 0, maximum: maxPages }) : new PlainMemory();
-  #values = new Float32Array(this.#memory.buffer);
+  readonly #memory = createMemory();
+  readonly #kernel = createDotProductKernel(this.#memory);
+  readonly #stride: number;
+  readonly #rowsAddress: number;
+  readonly #scoresAddress: number;
+  readonly #valuesAddress: number;
+  #floats = new Float32Array(this.#memory.buffer);
+  #rowNumbers = new Uint32Array(this.#memory.buffer);
   #present = new Uint8Array(0);
+  #size = 0;
   #largestNorm = 0;
+  #scratch = new Float32Array(0);
 
   constructor(dimension: number, distance: Distance) {
     this.dimension = dimension;
     this.distance = distance;
+    this.#stride = Math.ceil(dimension / 4) * 16;
+    this.#rowsAddress = Math.ceil(this.#stride / 64) * 64;
+    this.#scoresAddress = this.#rowsAddress + rowsPerBlock * 4;
+    this.#valuesAddress = this.#scoresAddress + rowsPerBlock * 4;
+  }
+
+  /** How many rows have a vector. */
+  get size(): number {
+    return this.#size;
   }
 
   has(row: number): boolean {
@@ -34,18 +58,21 @@ export class VectorMatrix {
   /** Stores a vector that {@link prepare} made. */
   set(row: number, prepared: Float32Array): void {
     this.#reserve(row + 1);
-    this.#values.set(prepared, row * this.dimension);
+    this.#floats.set(prepared, this.#start(row));
+    if (this.#present[row] === 0) this.#size++;
     this.#present[row] = 1;
     if (this.distance === 'Dot') this.#largestNorm = Math.max(this.#largestNorm, norm(prepared));
   }
 
   remove(row: number): void {
-    if (row < this.#present.length) this.#present[row] = 0;
+    if (!this.has(row)) return;
+    this.#present[row] = 0;
+    this.#size--;
   }
 
   /** A copy of the stored vector. */
   get(row: number): Float32Array {
-    return this.#values.slice(row * this.dimension, (row + 1) * this.dimension);
+    return this.#floats.slice(this.#start(row), this.#start(row) + this.dimension);
   }
 
   /**
@@ -73,19 +100,33 @@ export class VectorMatrix {
     return target;
   }
 
-  /** Fills `scores` with the similarity of `query` to each of `rows[from..to)`, in float32. */
-  scoreRows(query: Float32Array, rows: Uint32Array, from: number, to: number, scores: Float32Array): void {
-    for (let index = from; index < to; index++) scores[index] = this.score(query, rows[index] as number);
+  /** {@link prepare} for many vectors: `n x dimension`, valid until the next call. */
+  prepareAll(vectors: readonly ArrayLike<number>[]): Float32Array {
+    const length = vectors.length * this.dimension;
+    if (this.#scratch.length < length) this.#scratch = new Float32Array(length);
+    vectors.forEach((vector, position) => {
+      this.prepare(vector, this.#scratch, position);
+    });
+    return this.#scratch.subarray(0, length);
+  }
+
+  /** Fills `scores` with the similarity of `query` to each of `rows` (at most `rowsPerBlock`), in float32. */
+  scoreRows(query: Float32Array, rows: Uint32Array, scores: Float32Array): void {
+    this.#reserve(0);
+    this.#floats.set(query);
+    this.#rowNumbers.set(rows, this.#rowsAddress / 4);
+    this.#kernel(0, this.#valuesAddress, this.#stride, this.#rowsAddress, rows.length, this.#scoresAddress);
+    const first = this.#scoresAddress / 4;
+    scores.set(this.#floats.subarray(first, first + rows.length));
   }
 
   /** The similarity, summed in float64 and then rounded to float32, the precision of what is stored: vectors that differ by less tie. */
   score(query: Float32Array, row: number): number {
-    const { dimension } = this;
-    const values = this.#values;
-    const start = row * dimension;
+    const floats = this.#floats;
+    const start = this.#start(row);
     let sum = 0;
-    for (let index = 0; index < dimension; index++) {
-      sum += (query[index] as number) * (values[start + index] as number);
+    for (let index = 0; index < query.length; index++) {
+      sum += (query[index] as number) * (floats[start + index] as number);
     }
     return Math.fround(this.distance === 'Cosine' ? Math.max(-1, Math.min(1, sum)) : sum);
   }
@@ -99,21 +140,29 @@ export class VectorMatrix {
     return (this.dimension / 16 + 8) * 2 ** -23 * norm(query) * largestNorm;
   }
 
+  /** Where a row's vector begins, in numbers. */
+  #start(row: number): number {
+    return (this.#valuesAddress + row * this.#stride) / 4;
+  }
+
   #reserve(rows: number): void {
     if (rows > this.#present.length) {
-      const present = new Uint8Array(Math.max(rows, Math.ceil(this.#present.length * 1.5), 64));
+      const present = new Uint8Array(Math.max(rows, Math.ceil(this.#present.length * 1.25), 64));
       present.set(this.#present);
       this.#present = present;
     }
-    const missing = rows * this.dimension * 4 - this.#memory.buffer.byteLength;
-    if (missing <= 0) return;
-    const pages = Math.ceil(missing / bytesPerPage);
+    const bytes = this.#start(rows) * 4;
+    const pages = this.#memory.buffer.byteLength / bytesPerPage;
+    if (bytes <= pages * bytesPerPage) return;
+    // Ahead of need, since each time is costly; a page takes no memory of the machine until it is written to.
+    const wanted = Math.min(Math.ceil(bytes / bytesPerPage) + Math.max(16, pages >> 2), maxPages);
     try {
-      this.#memory.grow(pages);
-    } catch (cause) {
-      throw badInput(`the collection is full: the local engine holds 4 GiB of vectors a collection (${String(cause)})`);
+      this.#memory.grow(wanted - pages);
+    } catch {
+      throw badInput('the collection is full: the local engine holds 4 GiB of vectors a collection');
     }
-    this.#values = new Float32Array(this.#memory.buffer);
+    this.#floats = new Float32Array(this.#memory.buffer);
+    this.#rowNumbers = new Uint32Array(this.#memory.buffer);
   }
 }
 
@@ -121,13 +170,19 @@ function norm(vector: Float32Array): number {
   return Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
 }
 
+function createMemory(): WebAssemblyMemory {
+  return webAssembly ? new webAssembly.Memory({ initial: 0, maximum: maxPages }) : new PlainMemory();
+}
+
 /** Stands in for a WebAssembly memory where the runtime has none. */
-class PlainMemory {
+class PlainMemory implements WebAssemblyMemory {
   buffer = new ArrayBuffer(0);
 
-  grow(pages: number): void {
-    const grown = new ArrayBuffer(this.buffer.byteLength + pages * bytesPerPage);
+  grow(pages: number): number {
+    const { byteLength } = this.buffer;
+    const grown = new ArrayBuffer(byteLength + pages * bytesPerPage);
     new Uint8Array(grown).set(new Uint8Array(this.buffer));
     this.buffer = grown;
+    return byteLength / bytesPerPage;
   }
 }

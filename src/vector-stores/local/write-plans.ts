@@ -3,7 +3,8 @@ import type { JsonObject } from './json.js';
 import type { PointBatch } from './point-batch.js';
 import { type PointId, parsePointId } from './point-id.js';
 import { formatError } from './qdrant-api-error.js';
-import { parseOptionalFilter } from './query.js';
+import { parseOptionalFilter } from './request.js';
+import { selectRows } from './row-selection.js';
 
 const updateModes = ['upsert', 'insert_only', 'update_only'];
 
@@ -58,7 +59,7 @@ export async function selectIds(collection: Collection, request: JsonObject): Pr
   }
   if (request.filter === undefined || request.filter === null) throw formatError('expected `points` or `filter`');
   const filter = parseOptionalFilter(request.filter, collection);
-  const rows = await collection.gate.scan(() => collection.selectRows(filter));
+  const rows = await collection.gate.scan(() => selectRows(collection, filter));
   const ids = Array.from(rows, (row) => collection.points.idOf(row) as PointId);
   return () =>
     ids.filter((id) => {
