@@ -66,17 +66,38 @@ export function requireSparseVector(value: unknown, name: string, position?: num
   return copy;
 }
 
+/** Turns vectors into what a client sends. */
+export type ToWireVector = (vector: ArrayLike<number>) => readonly number[] | Float32Array;
+
 /**
- * As JSON needs it: a `Float32Array` would go out as an object with a key for each index. An engine that takes one as it is gets it, and an array
- * goes out as it came, without a copy.
+ * How vectors go to a client. One that takes a `Float32Array` gets it; the real one would make it an object with a key for each index, since JSON
+ * has no such thing. An array goes out as it came, without a copy.
+ *
+ * @param isRounded - Whether 6 decimals are enough.
  */
-export function toWireVector(
-  vector: ArrayLike<number>,
-  acceptsFloat32Array: boolean,
-): readonly number[] | Float32Array {
-  if (Array.isArray(vector)) return vector;
-  if (!(vector instanceof Float32Array)) return Array.from(vector);
-  return acceptsFloat32Array ? vector : toShortNumbers(vector);
+export function wireVectors(acceptsFloat32Array: boolean, isRounded: boolean): ToWireVector {
+  if (acceptsFloat32Array)
+    return (vector) => (isNumberList(vector) || vector instanceof Float32Array ? vector : Array.from(vector));
+  if (isRounded) return (vector) => (isLong(vector) ? toRoundedNumbers(vector) : Array.from(vector));
+  return (vector) => {
+    if (isNumberList(vector)) return vector;
+    return vector instanceof Float32Array ? toShortNumbers(vector) : Array.from(vector);
+  };
+}
+
+function isNumberList(vector: ArrayLike<number>): vector is readonly number[] {
+  return Array.isArray(vector);
+}
+
+/** Whether a vector is long enough for 6 decimals: rounding a short one would turn it, or leave nothing of it. */
+function isLong(vector: ArrayLike<number>): boolean {
+  let squaredLength = 0;
+  for (let i = 0; i < vector.length; i++) squaredLength += vector[i]! * vector[i]!;
+  return squaredLength > 0.25;
+}
+
+function toRoundedNumbers(vector: ArrayLike<number>): number[] {
+  return Array.from(vector, (value) => Math.round(value * 1e6) / 1e6);
 }
 
 /**

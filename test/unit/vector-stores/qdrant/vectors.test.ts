@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { requireVector, toWireVector } from '../../../../src/vector-stores/qdrant/vectors.js';
+import { requireVector, wireVectors } from '../../../../src/vector-stores/qdrant/vectors.js';
 
 describe('requireVector', () => {
   it.each([[[1, 2]], [Float32Array.of(1, 2)], [Float64Array.of(1, 2)], [[1e-3, 0]]])('takes %j', (vector) => {
@@ -27,18 +27,22 @@ describe('requireVector', () => {
   });
 });
 
-describe('toWireVector', () => {
+describe('wireVectors', () => {
+  const toWire = wireVectors(false, false);
+
   it('copies only what JSON cannot take', () => {
     const array = [1, 2];
     const floats = Float32Array.of(1, 2);
-    expect(toWireVector(array, false)).toBe(array);
-    expect(toWireVector(floats, false)).toEqual([1, 2]);
-    expect(toWireVector(floats, true)).toBe(floats);
-    expect(toWireVector(Int8Array.of(1, 2), true)).toEqual([1, 2]);
+    expect(toWire(array)).toBe(array);
+    expect(toWire(floats)).toEqual([1, 2]);
+    expect(toWire(Int8Array.of(1, 2))).toEqual([1, 2]);
+    expect(wireVectors(true, false)(array)).toBe(array);
+    expect(wireVectors(true, true)(floats)).toBe(floats);
+    expect(wireVectors(true, false)(Int8Array.of(1, 2))).toEqual([1, 2]);
   });
 
   it('writes float32 values in fewer digits, and loses nothing', () => {
-    expect(toWireVector(Float32Array.of(0.1, -0.05, 1e-12, 3e8), false)).toEqual([
+    expect(toWire(Float32Array.of(0.1, -0.05, 1e-12, 3e8))).toEqual([
       0.100000001,
       -0.050000001,
       Math.fround(1e-12),
@@ -47,9 +51,16 @@ describe('toWireVector', () => {
     const anyFloats = fc.float32Array({ noNaN: true, noDefaultInfinity: true, minLength: 1 });
     fc.assert(
       fc.property(anyFloats, (vector) => {
-        const read = Float32Array.from(JSON.parse(JSON.stringify(toWireVector(vector, false))));
+        const read = Float32Array.from(JSON.parse(JSON.stringify(toWire(vector))));
         expect(read).toEqual(vector.map((value) => value + 0));
       }),
     );
+  });
+
+  it('rounds to 6 decimals where that was asked for, but no vector so short that it would turn', () => {
+    const round = wireVectors(false, true);
+    expect(round(Float32Array.of(0.1234567891, 0.9))).toEqual([0.123457, 0.9]);
+    expect(round([0.1234567891, 0.9])).toEqual([0.123457, 0.9]);
+    expect(round([0.0000001234, 0.001])).toEqual([0.0000001234, 0.001]);
   });
 });
