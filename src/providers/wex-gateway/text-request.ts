@@ -3,7 +3,7 @@ import type { StandardSchema } from '../../core/standard-schema.js';
 import { estimateTaskComplexity, type TaskTier } from '../../core/task-complexity.js';
 import type { ModelChoice, TextMessage, TextOptions, TextPrompt } from '../../core/text-provider.js';
 import { InvalidInputError } from '../../errors.js';
-import { describeValue } from '../../internal/validate.js';
+import { describeValue, requirePrompt } from '../../internal/validate.js';
 import type { ResolvedWexGatewayOptions } from './wex-gateway-options.js';
 
 /** The body of `POST /chat/completions`, without what streaming adds. */
@@ -49,22 +49,8 @@ export function planText(prompt: TextPrompt, options: TextOptions, settings: Res
 }
 
 function messagesOf(prompt: TextPrompt, system: string | undefined): TextMessage[] {
-  const isText = typeof prompt === 'string';
-  if (isText ? prompt === '' : !Array.isArray(prompt) || prompt.length === 0) {
-    throw new InvalidInputError(
-      `Expected \`prompt\` to be a non-empty string or a non-empty array of messages, got ${describeValue(prompt)}.`,
-    );
-  }
-  const messages: readonly TextMessage[] = isText ? [{ role: 'user', content: prompt }] : prompt;
-  messages.forEach((message, position) => {
-    const { role, content } = (message ?? {}) as Partial<TextMessage>;
-    if (!['system', 'user', 'assistant', 'tool'].includes(role as string) || typeof content !== 'string') {
-      throw new InvalidInputError(
-        `Expected \`prompt[${position}]\` to be a message with a \`role\` (system, user, assistant or tool) and a string \`content\`.`,
-        { position },
-      );
-    }
-  });
+  requirePrompt(prompt);
+  const messages: readonly TextMessage[] = typeof prompt === 'string' ? [{ role: 'user', content: prompt }] : prompt;
   return system === undefined ? [...messages] : [{ role: 'system', content: system }, ...messages];
 }
 
