@@ -64,6 +64,8 @@ export interface WexGatewaySettings {
   readonly failedInputs?: 'throw' | 'zero_vectors' | undefined;
   /** `auto` asks for base64 (less than half the bytes) until the server shows that it knows only floats. [`encoding_format`] @default 'auto' */
   readonly encodingFormat?: 'auto' | 'base64' | 'float' | undefined;
+  /** Sent with every request, for gateways that route by headers. Not the place for secrets. [`headers`] @default none */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface WexGatewayOptions extends WexGatewaySettings {
@@ -138,6 +140,9 @@ const oneOf = (key: string, values: readonly string[]): Rule => ({
 
 const isTier = (value: string) => ['simple', 'standard', 'complex'].includes(value);
 
+const isHeader = (header: string, content: unknown) =>
+  /^[\w-]+$/.test(header) && typeof content === 'string' && /^[\x20-\x7e]*$/.test(content);
+
 const rules: { readonly [Option in keyof Required<WexGatewaySettings>]: Rule } = {
   embeddingModel: name('embedding_model'),
   textModel: name('text_model'),
@@ -169,6 +174,16 @@ const rules: { readonly [Option in keyof Required<WexGatewaySettings>]: Rule } =
   maxTokens: integer('max_tokens', 1),
   failedInputs: oneOf('failed_inputs', ['throw', 'zero_vectors']),
   encodingFormat: oneOf('encoding_format', ['auto', 'base64', 'float']),
+  headers: {
+    key: 'headers',
+    expected: 'an object of header names and printable values, without `authorization`',
+    accepts: (value) =>
+      typeof value === 'object' &&
+      value !== null &&
+      Object.entries(value).every(
+        ([header, content]) => isHeader(header, content) && header.toLowerCase() !== 'authorization',
+      ),
+  },
 };
 const settingNames = Object.keys(rules) as (keyof WexGatewaySettings)[];
 
