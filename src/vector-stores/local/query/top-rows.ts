@@ -1,4 +1,4 @@
-import { comparePointIds, type PointId } from './point-id.js';
+import { comparePointIds, type PointId } from '../point-id.js';
 
 export interface ScoredRow {
   readonly row: number;

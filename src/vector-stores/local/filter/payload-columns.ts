@@ -1,16 +1,19 @@
+import type { JsonObject } from '../json.js';
+import type { PointTable } from '../point-table.js';
+import type { TimeSlice } from '../time-slice.js';
 import type { Condition, Filter } from './filter.js';
-import type { JsonObject } from './json.js';
 import { PayloadColumn } from './payload-column.js';
 import type { PathStep } from './payload-path.js';
-import type { PointTable } from './point-table.js';
-import type { TimeSlice } from './time-slice.js';
 
 /** With fewer points the payloads themselves are looked at. */
 const leastPoints = 1000;
 
-/** The columns of a collection: one for each payload key that filters have asked for, kept up to date from then on. */
+/** Each column takes four bytes a point, and whoever may filter may name keys. */
+const maxColumns = 16;
+
+/** The columns of a collection: of the payload keys that filters asked for last, built on first use and kept up to date from then on. */
 export class PayloadColumns {
-  /** Undefined for a key that has too many different values. */
+  /** The least recently used comes first. Undefined for a key that has too many different values. */
   readonly #columns = new Map<string, PayloadColumn | undefined>();
 
   get(key: string): PayloadColumn | undefined {
@@ -32,7 +35,11 @@ export class PayloadColumns {
   async prepare(filter: Filter, points: PointTable, slice: TimeSlice): Promise<void> {
     if (points.size < leastPoints) return;
     for (const { key, path } of fieldConditionsOf(filter)) {
-      if (!this.#columns.has(key)) this.#columns.set(key, await buildColumn(path, points, slice));
+      const column = this.#columns.has(key) ? this.#columns.get(key) : await buildColumn(path, points, slice);
+      this.#columns.delete(key);
+      this.#columns.set(key, column);
+      const [oldest] = this.#columns.keys();
+      if (this.#columns.size > maxColumns && oldest !== undefined) this.#columns.delete(oldest);
     }
   }
 }

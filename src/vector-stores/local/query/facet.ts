@@ -1,10 +1,10 @@
-import type { Collection } from './collection.js';
-import type { JsonObject } from './json.js';
-import { parsePath, valuesAt } from './payload-path.js';
-import { badInput } from './qdrant-api-error.js';
+import type { Collection } from '../collection.js';
+import { parsePath, valuesAt } from '../filter/payload-path.js';
+import { selectRows } from '../filter/row-selection.js';
+import type { JsonObject } from '../json.js';
+import { badInput } from '../qdrant-api-error.js';
+import { TimeSlice } from '../time-slice.js';
 import { parseOptionalFilter, readCount } from './request.js';
-import { selectRows } from './row-selection.js';
-import { TimeSlice } from './time-slice.js';
 
 export interface FacetHit {
   readonly value: string | number | boolean;

@@ -1,12 +1,12 @@
-import type { QdrantPoint } from '../qdrant/qdrant-client-like.js';
-import type { Collection } from './collection.js';
+import type { QdrantPoint } from '../../qdrant/qdrant-client-like.js';
+import type { Collection } from '../collection.js';
+import { selectRows } from '../filter/row-selection.js';
+import type { JsonObject } from '../json.js';
+import { type PointId, parsePointId } from '../point-id.js';
+import { readRecord, readSelection } from '../point-response.js';
+import { badInput } from '../qdrant-api-error.js';
 import { firstIds } from './first-ids.js';
-import type { JsonObject } from './json.js';
-import { type PointId, parsePointId } from './point-id.js';
-import { readRecord, readSelection } from './point-response.js';
-import { badInput } from './qdrant-api-error.js';
 import { parseOptionalFilter, readCount } from './request.js';
-import { selectRows } from './row-selection.js';
 
 /** A page of the points that match, in the order of their ids, and the id with which the next page begins. */
 export async function runScroll(

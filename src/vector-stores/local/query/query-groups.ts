@@ -1,9 +1,9 @@
-import type { QdrantPoint } from '../qdrant/qdrant-client-like.js';
-import type { Collection } from './collection.js';
-import type { JsonObject } from './json.js';
-import { type PathStep, parsePath, valuesAt } from './payload-path.js';
-import { readPoint, readSelection } from './point-response.js';
-import { badInput } from './qdrant-api-error.js';
+import type { QdrantPoint } from '../../qdrant/qdrant-client-like.js';
+import type { Collection } from '../collection.js';
+import { type PathStep, parsePath, valuesAt } from '../filter/payload-path.js';
+import type { JsonObject } from '../json.js';
+import { readPoint, readSelection } from '../point-response.js';
+import { badInput } from '../qdrant-api-error.js';
 import { parseQuery, runQuery } from './query.js';
 import { readCount } from './request.js';
 import type { ScoredRow } from './top-rows.js';

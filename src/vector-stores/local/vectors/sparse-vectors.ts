@@ -1,5 +1,5 @@
-import { isObject } from './json.js';
-import { formatError, validationError } from './qdrant-api-error.js';
+import { isObject } from '../json.js';
+import { formatError, validationError } from '../qdrant-api-error.js';
 
 export interface SparseVector {
   readonly indices: readonly number[];

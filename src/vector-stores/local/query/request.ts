@@ -1,7 +1,7 @@
-import type { Collection } from './collection.js';
-import { type Filter, parseFilter } from './filter.js';
-import { isObject, type JsonObject } from './json.js';
-import { formatError, validationError } from './qdrant-api-error.js';
+import type { Collection } from '../collection.js';
+import { type Filter, parseFilter } from '../filter/filter.js';
+import { isObject, type JsonObject } from '../json.js';
+import { formatError, validationError } from '../qdrant-api-error.js';
 
 export function requireObject(request: unknown): JsonObject {
   if (!isObject(request)) throw formatError('a request must be an object');

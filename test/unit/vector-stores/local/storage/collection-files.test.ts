@@ -2,16 +2,16 @@ import { cp, mkdtemp, readdir, readFile, rename, rm, stat, truncate, writeFile }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Mutation } from '../../../../src/vector-stores/local/collection.js';
-import { parseCreateCollection } from '../../../../src/vector-stores/local/collection-config.js';
-import { CollectionFiles } from '../../../../src/vector-stores/local/collection-files.js';
-import { encodeEntry } from '../../../../src/vector-stores/local/mutation-codec.js';
+import type { Mutation } from '../../../../../src/vector-stores/local/collection.js';
+import { parseCreateCollection } from '../../../../../src/vector-stores/local/collection-config.js';
+import { CollectionFiles } from '../../../../../src/vector-stores/local/storage/collection-files.js';
+import { encodeEntry } from '../../../../../src/vector-stores/local/storage/mutation-codec.js';
 import {
   encodeFileHeader,
   encodeRecord,
   formatVersion,
   recordHeaderBytes,
-} from '../../../../src/vector-stores/local/record-file.js';
+} from '../../../../../src/vector-stores/local/storage/record-file.js';
 
 const config = parseCreateCollection('docs', { vectors: { size: 2, distance: 'Dot' } });
 

@@ -1,4 +1,4 @@
-import { VectorStoreError } from '../../errors.js';
+import { VectorStoreError } from '../../../errors.js';
 
 /** What is on disk cannot be trusted. Nothing was changed: restore the folder from a backup, or remove it and ingest again. */
 export function storageCorrupt(path: string, what: string, cause?: unknown): VectorStoreError {

@@ -1,9 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import type { Collection } from './collection.js';
+import type { Collection } from '../collection.js';
+import type { DenseBatch } from '../point-batch.js';
+import type { PointId } from '../point-id.js';
 import { writeAll } from './files.js';
 import { encodeEntry } from './mutation-codec.js';
-import type { DenseBatch } from './point-batch.js';
-import type { PointId } from './point-id.js';
 import { encodeFileHeader, encodeRecord } from './record-file.js';
 
 /** Few enough to be written between two turns of the event loop. */

@@ -1,12 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CollectionConfig } from './collection-config.js';
+import type { CollectionConfig } from '../collection-config.js';
+import { isObject } from '../json.js';
+import { OpenCollection } from '../open-collection.js';
 import { CollectionFiles } from './collection-files.js';
 import { replaceFile, syncFolder } from './files.js';
 import { FolderLock } from './folder-lock.js';
-import { isObject } from './json.js';
-import { OpenCollection } from './open-collection.js';
 import { formatVersion } from './record-file.js';
 import { storageCorrupt } from './storage-error.js';
 

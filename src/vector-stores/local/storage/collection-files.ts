@@ -1,11 +1,11 @@
 import { open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Collection, type Mutation } from '../collection.js';
+import type { CollectionConfig } from '../collection-config.js';
+import type { CollectionJournal } from '../open-collection.js';
 import { AppendLog } from './append-log.js';
-import { Collection, type Mutation } from './collection.js';
-import type { CollectionConfig } from './collection-config.js';
 import { syncFolder } from './files.js';
 import { decodeEntry, encodeEntry, type LogEntry } from './mutation-codec.js';
-import type { CollectionJournal } from './open-collection.js';
 import { type RecordFileEnd, readRecordFile } from './record-file.js';
 import { writeSnapshot } from './snapshot.js';
 import { storageCorrupt } from './storage-error.js';

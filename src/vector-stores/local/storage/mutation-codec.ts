@@ -1,9 +1,9 @@
-import type { Mutation } from './collection.js';
-import type { CollectionConfig } from './collection-config.js';
-import type { JsonObject } from './json.js';
-import type { DenseBatch } from './point-batch.js';
-import type { PointId } from './point-id.js';
-import type { SparseVector } from './sparse-vectors.js';
+import type { Mutation } from '../collection.js';
+import type { CollectionConfig } from '../collection-config.js';
+import type { JsonObject } from '../json.js';
+import type { DenseBatch } from '../point-batch.js';
+import type { PointId } from '../point-id.js';
+import type { SparseVector } from '../vectors/sparse-vectors.js';
 
 /** `closed`: the store was closed after what stands before it, so a damaged record there is rot and not a crash. `end`: a snapshot is complete. */
 export type LogEntry = Mutation | { readonly kind: 'closed' } | { readonly kind: 'end' };

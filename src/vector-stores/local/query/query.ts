@@ -1,18 +1,18 @@
-import type { Collection } from './collection.js';
-import { unnamedVector } from './collection-config.js';
-import type { Filter } from './filter.js';
+import type { Collection } from '../collection.js';
+import { unnamedVector } from '../collection-config.js';
+import type { Filter } from '../filter/filter.js';
+import { selectRows } from '../filter/row-selection.js';
+import { isObject } from '../json.js';
+import { requireDense } from '../point-batch.js';
+import { type PointId, parsePointId } from '../point-id.js';
+import { badInput, formatError } from '../qdrant-api-error.js';
+import { TimeSlice } from '../time-slice.js';
+import { parseSparseVector, type SparseVector } from '../vectors/sparse-vectors.js';
+import { rowsPerBlock, type VectorMatrix } from '../vectors/vector-matrix.js';
 import { firstIds } from './first-ids.js';
-import { isObject } from './json.js';
-import { requireDense } from './point-batch.js';
-import { type PointId, parsePointId } from './point-id.js';
-import { badInput, formatError } from './qdrant-api-error.js';
 import { defaultRankConstant, fuseByDistribution, fuseByRank } from './rank-fusion.js';
 import { parseOptionalFilter, readCount } from './request.js';
-import { selectRows } from './row-selection.js';
-import { parseSparseVector, type SparseVector } from './sparse-vectors.js';
-import { TimeSlice } from './time-slice.js';
 import { compareScoredRows, nthLargest, type ScoredRow } from './top-rows.js';
-import { rowsPerBlock, type VectorMatrix } from './vector-matrix.js';
 
 /** What a query ranks by. */
 type Ranking =

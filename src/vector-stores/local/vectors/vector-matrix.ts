@@ -1,5 +1,5 @@
+import { badInput, formatError } from '../qdrant-api-error.js';
 import { createDotProductKernel } from './dot-product-kernel.js';
-import { badInput, formatError } from './qdrant-api-error.js';
 import { type WebAssemblyMemory, webAssembly } from './web-assembly.js';
 
 export type Distance = 'Cosine' | 'Dot';
@@ -55,9 +55,30 @@ export class VectorMatrix {
     return this.#present[row] === 1;
   }
 
+  /** @throws a 400 where the memory does not suffice for so many rows. */
+  reserve(rows: number): void {
+    if (rows > this.#present.length) {
+      const present = new Uint8Array(Math.max(rows, Math.ceil(this.#present.length * 1.25), 64));
+      present.set(this.#present);
+      this.#present = present;
+    }
+    const bytes = this.#start(rows) * 4;
+    const pages = this.#memory.buffer.byteLength / bytesPerPage;
+    if (bytes <= pages * bytesPerPage) return;
+    // Ahead of need, since each time is costly; a page takes no memory of the machine until it is written to.
+    const wanted = Math.min(Math.ceil(bytes / bytesPerPage) + Math.max(16, pages >> 2), maxPages);
+    try {
+      this.#memory.grow(wanted - pages);
+    } catch {
+      throw badInput('the collection is full: the local engine holds 4 GiB of vectors a collection');
+    }
+    this.#floats = new Float32Array(this.#memory.buffer);
+    this.#rowNumbers = new Uint32Array(this.#memory.buffer);
+  }
+
   /** Stores a vector that {@link prepare} made. */
   set(row: number, prepared: Float32Array): void {
-    this.#reserve(row + 1);
+    this.reserve(row + 1);
     this.#floats.set(prepared, this.#start(row));
     if (this.#present[row] === 0) this.#size++;
     this.#present[row] = 1;
@@ -112,7 +133,7 @@ export class VectorMatrix {
 
   /** Fills `scores` with the similarity of `query` to each of `rows` (at most `rowsPerBlock`), in float32. */
   scoreRows(query: Float32Array, rows: Uint32Array, scores: Float32Array): void {
-    this.#reserve(0);
+    this.reserve(0);
     this.#floats.set(query);
     this.#rowNumbers.set(rows, this.#rowsAddress / 4);
     this.#kernel(0, this.#valuesAddress, this.#stride, this.#rowsAddress, rows.length, this.#scoresAddress);
@@ -143,26 +164,6 @@ export class VectorMatrix {
   /** Where a row's vector begins, in numbers. */
   #start(row: number): number {
     return (this.#valuesAddress + row * this.#stride) / 4;
-  }
-
-  #reserve(rows: number): void {
-    if (rows > this.#present.length) {
-      const present = new Uint8Array(Math.max(rows, Math.ceil(this.#present.length * 1.25), 64));
-      present.set(this.#present);
-      this.#present = present;
-    }
-    const bytes = this.#start(rows) * 4;
-    const pages = this.#memory.buffer.byteLength / bytesPerPage;
-    if (bytes <= pages * bytesPerPage) return;
-    // Ahead of need, since each time is costly; a page takes no memory of the machine until it is written to.
-    const wanted = Math.min(Math.ceil(bytes / bytesPerPage) + Math.max(16, pages >> 2), maxPages);
-    try {
-      this.#memory.grow(wanted - pages);
-    } catch {
-      throw badInput('the collection is full: the local engine holds 4 GiB of vectors a collection');
-    }
-    this.#floats = new Float32Array(this.#memory.buffer);
-    this.#rowNumbers = new Uint32Array(this.#memory.buffer);
   }
 }
 

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from './json.js';
+import { isObject, type JsonObject } from '../json.js';
 import { type PathStep, valuesAt } from './payload-path.js';
 
 /** The code of a row without a point. */

@@ -1,7 +1,7 @@
+import { isObject, type JsonObject } from '../json.js';
+import { formatError, validationError } from '../qdrant-api-error.js';
 import { parseDatetime } from './datetime.js';
 import { parseGeoBoundingBox, parseGeoPolygon, parseGeoRadius } from './geo.js';
-import { isObject, type JsonObject } from './json.js';
-import { formatError, validationError } from './qdrant-api-error.js';
 import { parseTextMatch } from './text-match.js';
 
 /** Tells from the values at a path (see `valuesAt`) whether a condition holds. */

@@ -1,5 +1,5 @@
-import { isObject, type JsonObject } from './json.js';
-import { formatError, validationError } from './qdrant-api-error.js';
+import { isObject, type JsonObject } from '../json.js';
+import { formatError, validationError } from '../qdrant-api-error.js';
 
 /** Mean earth radius in metres, as the `geo` crate that Qdrant uses has it. */
 const earthRadius = 6_371_008.8;

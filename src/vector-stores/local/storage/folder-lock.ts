@@ -3,7 +3,7 @@ import { readdir, readFile, readlink, rm, stat, utimes, writeFile } from 'node:f
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { VectorStoreError } from '../../errors.js';
+import { VectorStoreError } from '../../../errors.js';
 
 /** What a lock file says of the process that made it. */
 interface LockOwner {

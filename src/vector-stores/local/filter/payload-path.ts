@@ -1,5 +1,5 @@
-import { defineKey, isObject, type JsonObject, ownValue } from './json.js';
-import { formatError } from './qdrant-api-error.js';
+import { defineKey, isObject, type JsonObject, ownValue } from '../json.js';
+import { formatError } from '../qdrant-api-error.js';
 
 /** `[]`: every element of an array. */
 export const everyElement: unique symbol = Symbol('[]');

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { assembleDotProductKernel } from '../../../../scripts/assemble-dot-product-kernel.js';
+import { assembleDotProductKernel } from '../../../../../scripts/assemble-dot-product-kernel.js';
 import {
   createDotProductKernel,
   createPlainKernel,
   type ScoreRows,
-} from '../../../../src/vector-stores/local/dot-product-kernel.js';
-import { dotProductKernelBytes } from '../../../../src/vector-stores/local/dot-product-kernel-bytes.js';
-import { type WebAssemblyMemory, webAssembly } from '../../../../src/vector-stores/local/web-assembly.js';
+} from '../../../../../src/vector-stores/local/vectors/dot-product-kernel.js';
+import { dotProductKernelBytes } from '../../../../../src/vector-stores/local/vectors/dot-product-kernel-bytes.js';
+import { type WebAssemblyMemory, webAssembly } from '../../../../../src/vector-stores/local/vectors/web-assembly.js';
 
 it('is what its source assembles to', async () => {
   expect(Buffer.from(dotProductKernelBytes).equals(await assembleDotProductKernel())).toBe(true);

@@ -1,8 +1,8 @@
+import { isObject, type JsonObject } from '../json.js';
+import { type PointId, parsePointId } from '../point-id.js';
+import { formatError, validationError } from '../qdrant-api-error.js';
 import { isEmptyValue, parseFieldCondition, type ValuesCheck } from './field-condition.js';
-import { isObject, type JsonObject } from './json.js';
 import { everyElement, type PathStep, parsePath, valuesAt } from './payload-path.js';
-import { type PointId, parsePointId } from './point-id.js';
-import { formatError, validationError } from './qdrant-api-error.js';
 
 /** A filter as parsed: the four groups are ANDed, an empty one holds. */
 export interface Filter {

@@ -4,8 +4,8 @@ import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { FolderLock } from '../../../../src/vector-stores/local/folder-lock.js';
-import { buildWriter } from '../../../fixtures/local-engine/build-writer.js';
+import { FolderLock } from '../../../../../src/vector-stores/local/storage/folder-lock.js';
+import { buildWriter } from '../../../../fixtures/local-engine/build-writer.js';
 
 let folder: string;
 beforeEach(async () => {
