@@ -29,7 +29,7 @@ it('filters as an independent evaluator does, point by point', async () => {
         expect(hits.points.map(({ id }) => id)).toEqual(expected);
       }
     }),
-    { numRuns: 600 },
+    { numRuns: 2000 },
   );
 });
 
@@ -45,7 +45,7 @@ it('filters alike with columns, while points come and go', { timeout: 120_000 },
         const { points: found } = await client.scroll('docs', { filter, limit: 5000, with_payload: false });
         expect(found.map(({ id }) => id)).toEqual(expected.sort((a, b) => a - b));
         // Change some points under the columns that were just built.
-        for (let change = 0; change < 20; change++) {
+        for (let change = 0; change < 60; change++) {
           const [id, kind] = [numbers.next().value % 1300, numbers.next().value];
           if (kind % 3 === 0) {
             stored.delete(id);
@@ -58,6 +58,6 @@ it('filters alike with columns, while points come and go', { timeout: 120_000 },
         }
       }
     }),
-    { numRuns: 25 },
+    { numRuns: 60 },
   );
 });
