@@ -4,7 +4,10 @@ import { LocalQdrantClient } from '../../src/vector-stores/local/local-qdrant-cl
 import { filters, payloads, pointIds } from '../fixtures/local-engine/arbitraries.js';
 import { naiveFilter } from '../fixtures/local-engine/naive-filter.js';
 
-const points = fc.uniqueArray(fc.record({ id: pointIds, payload: payloads }), { selector: ({ id }) => id, maxLength: 12 });
+const points = fc.uniqueArray(fc.record({ id: pointIds, payload: payloads }), {
+  selector: ({ id }) => id,
+  maxLength: 12,
+});
 
 async function store(stored: readonly { id: number | string; payload: object }[]): Promise<LocalQdrantClient> {
   const client = await LocalQdrantClient.open({ location: ':memory:' });
@@ -22,7 +25,10 @@ it('filters as an independent evaluator does, point by point', async () => {
     fc.asyncProperty(points, fc.array(filters, { minLength: 1, maxLength: 5 }), async (stored, asked) => {
       const client = await store(stored);
       for (const filter of asked) {
-        const expected = stored.filter((point) => naiveFilter(filter, point)).map(({ id }) => id).sort(inOrder);
+        const expected = stored
+          .filter((point) => naiveFilter(filter, point))
+          .map(({ id }) => id)
+          .sort(inOrder);
         const found = await client.scroll('docs', { filter, limit: 100 });
         expect(found.points.map(({ id }) => id)).toEqual(expected);
         const hits = await client.query('docs', { query: [1], filter, limit: 100 });
@@ -36,28 +42,35 @@ it('filters as an independent evaluator does, point by point', async () => {
 it('filters alike with columns, while points come and go', { timeout: 120_000 }, async () => {
   const many = fc.array(payloads, { minLength: 1, maxLength: 40 });
   await fc.assert(
-    fc.asyncProperty(many, fc.array(filters, { minLength: 5, maxLength: 20 }), fc.infiniteStream(fc.nat()), async (kinds, asked, numbers) => {
-      // Enough points for columns to be built.
-      const stored = new Map(Array.from({ length: 1200 }, (_, id) => [id, kinds[id % kinds.length] as object]));
-      const client = await store(Array.from(stored, ([id, payload]) => ({ id, payload })));
-      for (const filter of asked) {
-        const expected = [...stored].filter(([id, payload]) => naiveFilter(filter, { id, payload })).map(([id]) => id);
-        const { points: found } = await client.scroll('docs', { filter, limit: 5000, with_payload: false });
-        expect(found.map(({ id }) => id)).toEqual(expected.sort((a, b) => a - b));
-        // Change some points under the columns that were just built.
-        for (let change = 0; change < 60; change++) {
-          const [id, kind] = [numbers.next().value % 1300, numbers.next().value];
-          if (kind % 3 === 0) {
-            stored.delete(id);
-            await client.delete('docs', { points: [id] });
-          } else {
-            const payload = kinds[kind % kinds.length] as object;
-            stored.set(id, payload);
-            await client.upsert('docs', { points: [{ id, payload, vector: [1] }] });
+    fc.asyncProperty(
+      many,
+      fc.array(filters, { minLength: 5, maxLength: 20 }),
+      fc.infiniteStream(fc.nat()),
+      async (kinds, asked, numbers) => {
+        // Enough points for columns to be built.
+        const stored = new Map(Array.from({ length: 1200 }, (_, id) => [id, kinds[id % kinds.length] as object]));
+        const client = await store(Array.from(stored, ([id, payload]) => ({ id, payload })));
+        for (const filter of asked) {
+          const expected = [...stored]
+            .filter(([id, payload]) => naiveFilter(filter, { id, payload }))
+            .map(([id]) => id);
+          const { points: found } = await client.scroll('docs', { filter, limit: 5000, with_payload: false });
+          expect(found.map(({ id }) => id)).toEqual(expected.sort((a, b) => a - b));
+          // Change some points under the columns that were just built.
+          for (let change = 0; change < 60; change++) {
+            const [id, kind] = [numbers.next().value % 1300, numbers.next().value];
+            if (kind % 3 === 0) {
+              stored.delete(id);
+              await client.delete('docs', { points: [id] });
+            } else {
+              const payload = kinds[kind % kinds.length] as object;
+              stored.set(id, payload);
+              await client.upsert('docs', { points: [{ id, payload, vector: [1] }] });
+            }
           }
         }
-      }
-    }),
+      },
+    ),
     { numRuns: 60 },
   );
 });
