@@ -6,7 +6,6 @@
  *   QDRANT_HOST (QDRANT_PORT, QDRANT_TIMEOUT, QDRANT_API_KEY)   vectors in that Qdrant server instead of in memory
  *   DATABASE_URL   the two tables in that PostgreSQL instead of an embedded one
  */
-import { randomBytes } from 'node:crypto';
 import {
   FernetCipher,
   HybridProviderManager,
@@ -17,7 +16,7 @@ import {
   VectorIndex,
 } from '@pulse/ai-providers';
 import { openDatabase } from '../shared/database.js';
-import { gatewayFromEnvironment, setGatewayIntegration } from './gateway-integration.js';
+import { gatewayFromEnvironment, setGatewayIntegration } from '../shared/gateway-integration.js';
 import { ingest } from './ingest.js';
 import { readPassages } from './passages.js';
 import { printHits, printIsolation, printUsage, title } from './report.js';
@@ -41,7 +40,7 @@ console.log(
 );
 
 await using database = await openDatabase(process.env.DATABASE_URL);
-const credentialCipher = new FernetCipher(randomBytes(32).toString('base64url').concat('='));
+const credentialCipher = new FernetCipher(FernetCipher.generateKey());
 for (const { tenantId } of tenants) await setGatewayIntegration(database.db, tenantId, gateway, credentialCipher);
 
 await using store = usesQdrantServer ? PulseQdrantClient.fromEnv() : new PulseQdrantClient({ location: ':memory:' });

@@ -8,8 +8,28 @@ export interface EmbeddingOptions {
   readonly model?: string | undefined;
   /** @default 'document' */
   readonly inputType?: EmbeddingInputType | undefined;
+  /**
+   * Cuts a text that is longer than the model takes, in place of an error. Models that run in this process always cut.
+   * @default false
+   */
+  readonly truncate?: boolean | undefined;
+  /**
+   * Told of vectors as they come, so that a long job can show progress and store as it goes. Waited for; where it fails, the call fails with its error.
+   */
+  readonly onBatch?: ((batch: EmbeddedBatch) => void | Promise<void>) | undefined;
   /** Ends the call; its reason is rethrown untouched. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Texts of a call that just got their vectors. */
+export interface EmbeddedBatch {
+  /** Where they stand among the texts of the call. */
+  readonly positions: readonly number[];
+  /** One a position. The same vectors are in the result. */
+  readonly embeddings: readonly Float32Array[];
+  /** How many texts of the call are settled, with a vector or without. */
+  readonly doneCount: number;
+  readonly totalCount: number;
 }
 
 export interface EmbeddingUsage {

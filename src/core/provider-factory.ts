@@ -3,7 +3,7 @@ import { type InFlight, trackInFlight } from '../internal/in-flight.js';
 import { requireNonEmptyString, requireTenantId } from '../internal/validate.js';
 import type { CallOptions } from './embedding-provider.js';
 import { resolveFallbackChain } from './fallback-chain.js';
-import type { Integration, IntegrationRepository } from './integration-repository.js';
+import type { IntegrationRepository } from './integration-repository.js';
 import type { Logger } from './logger.js';
 import type { AiProvider, ProviderKind } from './provider-kind.js';
 import { type Candidate, chooseDefault } from './routing.js';
@@ -45,7 +45,6 @@ export class ProviderFactory {
   readonly #ledger: UsageLedger;
   readonly #providers = new Map<number, CachedProvider>();
   readonly #retired = new Set<Promise<void>>();
-  readonly #defaultLocal = new Map<number, Promise<Integration>>();
   #isClosed = false;
 
   constructor(options: ProviderFactoryOptions) {
@@ -132,12 +131,7 @@ export class ProviderFactory {
   /** The tenant's local integration, made with defaults where it has none. @throws `integration_not_found` where it was switched off. */
   async createDefaultLocal(tenantId: number, options: CallOptions = {}): Promise<Candidate> {
     const kind = this.requireKind('sentence_transformers');
-    const creation =
-      this.#defaultLocal.get(tenantId) ??
-      this.#repository.createDefaultLocalIntegration(tenantId).finally(() => this.#defaultLocal.delete(tenantId));
-    this.#defaultLocal.set(tenantId, creation);
-    const integration = await creation;
-    options.signal?.throwIfAborted();
+    const integration = await this.#repository.createDefaultLocalIntegration(tenantId, options);
     if (integration.active) return { integration, kind };
     throw new AiProviderError(
       `Tenant ${tenantId} has no active integration that can serve the call: its sentence_transformers integration ${integration.id} is inactive. ` +

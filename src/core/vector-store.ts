@@ -3,10 +3,19 @@ import type { CallOptions } from './embedding-provider.js';
 /** What a payload or a filter may hold. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
+/** The value of each dimension that is not zero, as keyword models (BM25, SPLADE) make them: two lists of one length. */
+export interface SparseVector {
+  /** Unsigned 32-bit integers, none twice. */
+  readonly indices: readonly number[];
+  readonly values: readonly number[];
+}
+
 export interface VectorRecord {
   /** The record's key in its table. The same key replaces what was stored under it. */
   readonly recordId: string | number;
   readonly vector: ArrayLike<number>;
+  /** For hybrid search, where the collection has sparse vectors. */
+  readonly sparseVector?: SparseVector | undefined;
   /** Anything to filter by or to get back. `client_id`, `table_name` and `record_id` are set by the store and refused here. */
   readonly metadata?: Readonly<Record<string, JsonValue>> | undefined;
 }
@@ -40,8 +49,17 @@ export interface SearchOptions extends CallOptions {
   readonly limit?: number | undefined;
   /** The lowest cosine similarity of a hit. @default 0.7 */
   readonly scoreThreshold?: number | undefined;
+  /** The space of the query vector: refused where the collection is pinned to another. */
+  readonly embeddingSpace?: string | undefined;
   /** Narrows the search further; it can never widen it beyond the tenant. Qdrant's filter form (`must`, `should`, `must_not`, …). */
   readonly filter?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface UpsertVectorsOptions extends CallOptions {
+  /** The space of the vectors: refused where the collection is pinned to another. */
+  readonly embeddingSpace?: string | undefined;
+  /** Told after each part that was stored, with how many records are stored so far. */
+  readonly onProgress?: ((progress: { readonly storedCount: number }) => void) | undefined;
 }
 
 /** Vectors of many tenants, each seeing only its own. */
@@ -59,7 +77,7 @@ export interface VectorStore {
     tenantId: number,
     tableName: string,
     records: readonly VectorRecord[],
-    options?: CallOptions,
+    options?: UpsertVectorsOptions,
   ): Promise<string[]>;
   searchSimilar(
     tenantId: number,

@@ -48,6 +48,7 @@ export class FakeGateway {
   fault: NonNullable<FakeGatewayOptions['fault']>;
   readonly #server: Server;
   readonly #options: FakeGatewayOptions;
+  #openRequestCount = 0;
 
   private constructor(server: Server, options: FakeGatewayOptions) {
     this.#server = server;
@@ -72,11 +73,9 @@ export class FakeGateway {
     return this.requests.filter(({ path }) => !path.endsWith('/models'));
   }
 
-  /** How many connections are open. */
-  connectionCount(): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.getConnections((error, count) => (error ? reject(error) : resolve(count)));
-    });
+  /** How many requests are neither answered in full nor given up by the client. */
+  get openRequestCount(): number {
+    return this.#openRequestCount;
   }
 
   async close(): Promise<void> {
@@ -90,6 +89,8 @@ export class FakeGateway {
   }
 
   async #answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.#openRequestCount++;
+    response.once('close', () => this.#openRequestCount--);
     const request = await this.#receive(message);
     if (request === undefined) return;
     const fault = this.fault(request);

@@ -1,4 +1,4 @@
-import type { SimilarRecord, VectorRecord, VectorStore } from '../core/vector-store.js';
+import type { CollectionDescription, SimilarRecord, VectorRecord, VectorStore } from '../core/vector-store.js';
 import { isAiProviderError } from '../errors.js';
 import type { TestApi } from './test-api.js';
 
@@ -44,8 +44,8 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
 
     const tenantWith = async (records: readonly VectorRecord[], vectorSize = 3): Promise<number> => {
       const tenantId = newTenant();
-      await fixture.store.createCollection(tenantId, 'docs', { vectorSize });
-      await fixture.store.upsertVectorsBatch(tenantId, 'docs', records);
+      await fixture.store.createCollection(tenantId, docsOf(tenantId), { vectorSize });
+      await fixture.store.upsertVectorsBatch(tenantId, docsOf(tenantId), records);
       return tenantId;
     };
     const codeOf = async (promise: Promise<unknown>): Promise<unknown> => {
@@ -58,38 +58,40 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
         const { store } = fixture;
         const tenantId = newTenant();
         const asked = { vectorSize: 4, embeddingSpace: 'model|rev=1|dim=4' };
-        expect(await store.describeCollection(tenantId, 'docs')).toBe(undefined);
-        await store.createCollection(tenantId, 'docs', asked);
-        await store.createCollection(tenantId, 'docs', asked);
-        expect(await store.describeCollection(tenantId, 'docs')).toEqual({ ...asked, pointCount: 0 });
+        expect(await store.describeCollection(tenantId, docsOf(tenantId))).toBe(undefined);
+        await store.createCollection(tenantId, docsOf(tenantId), asked);
+        await store.createCollection(tenantId, docsOf(tenantId), asked);
+        expect(await describeDocs(store, tenantId)).toEqual({ ...asked, pointCount: 0 });
       });
 
       it('is made once by concurrent callers', async () => {
         const { store } = fixture;
         const tenantId = newTenant();
-        const calls = Array.from({ length: 5 }, () => store.createCollection(tenantId, 'docs', { vectorSize: 4 }));
+        const calls = Array.from({ length: 5 }, () =>
+          store.createCollection(tenantId, docsOf(tenantId), { vectorSize: 4 }),
+        );
         await Promise.all(calls);
-        const description = await store.describeCollection(tenantId, 'docs');
+        const description = await store.describeCollection(tenantId, docsOf(tenantId));
         expect(description?.vectorSize).toBe(4);
       });
 
       it('has 1536 dimensions unless told otherwise', async () => {
         const tenantId = newTenant();
-        await fixture.store.createCollection(tenantId, 'docs');
-        const description = await fixture.store.describeCollection(tenantId, 'docs');
+        await fixture.store.createCollection(tenantId, docsOf(tenantId));
+        const description = await describeDocs(fixture.store, tenantId);
         expect(description).toEqual({ vectorSize: 1536, embeddingSpace: null, pointCount: 0 });
       });
 
       it('refuses another vector size and another embedding space, also of equal dimension', async () => {
         const { store } = fixture;
         const tenantId = newTenant();
-        await store.createCollection(tenantId, 'docs', { vectorSize: 4, embeddingSpace: 'a' });
-        expect(await codeOf(store.createCollection(tenantId, 'docs', { vectorSize: 5, embeddingSpace: 'a' }))).toBe(
-          'dimension_mismatch',
-        );
-        expect(await codeOf(store.createCollection(tenantId, 'docs', { vectorSize: 4, embeddingSpace: 'b' }))).toBe(
-          'embedding_space_mismatch',
-        );
+        await store.createCollection(tenantId, docsOf(tenantId), { vectorSize: 4, embeddingSpace: 'a' });
+        expect(
+          await codeOf(store.createCollection(tenantId, docsOf(tenantId), { vectorSize: 5, embeddingSpace: 'a' })),
+        ).toBe('dimension_mismatch');
+        expect(
+          await codeOf(store.createCollection(tenantId, docsOf(tenantId), { vectorSize: 4, embeddingSpace: 'b' })),
+        ).toBe('embedding_space_mismatch');
       });
 
       it('lets only one of two spaces win that are asked for at the same time', async () => {
@@ -98,12 +100,12 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
         const spaces = ['a', 'b', 'c', 'd'];
         const outcomes = await Promise.all(
           spaces.map((embeddingSpace) =>
-            codeOf(store.createCollection(tenantId, 'docs', { vectorSize: 4, embeddingSpace })),
+            codeOf(store.createCollection(tenantId, docsOf(tenantId), { vectorSize: 4, embeddingSpace })),
           ),
         );
         const won = spaces.filter((_, i) => outcomes[i] === undefined);
         expect(won.length).toBe(1);
-        expect((await store.describeCollection(tenantId, 'docs'))?.embeddingSpace).toBe(won[0]);
+        expect((await store.describeCollection(tenantId, docsOf(tenantId)))?.embeddingSpace).toBe(won[0]);
       });
     });
 
@@ -112,18 +114,20 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
         const { store } = fixture;
         const records = [7, '7', 'a', 'b'].map((recordId, i) => ({ recordId, vector: [1, i, 0] }));
         const tenantId = await tenantWith([]);
-        const ids = await store.upsertVectorsBatch(tenantId, 'docs', records);
+        const ids = await store.upsertVectorsBatch(tenantId, docsOf(tenantId), records);
         expect(new Set(ids).size).toBe(4);
-        expect(await store.upsertVectorsBatch(tenantId, 'docs', records.toReversed())).toEqual(ids.toReversed());
-        expect((await store.describeCollection(tenantId, 'docs'))?.pointCount).toBe(4);
+        expect(await store.upsertVectorsBatch(tenantId, docsOf(tenantId), records.toReversed())).toEqual(
+          ids.toReversed(),
+        );
+        expect((await store.describeCollection(tenantId, docsOf(tenantId)))?.pointCount).toBe(4);
       });
 
       it('replaces vector and metadata of a record that is stored', async () => {
         const tenantId = await tenantWith([{ recordId: 1, vector: [1, 0, 0], metadata: { old: true, same: 1 } }]);
-        await fixture.store.upsertVectorsBatch(tenantId, 'docs', [
+        await fixture.store.upsertVectorsBatch(tenantId, docsOf(tenantId), [
           { recordId: 1, vector: [0, 1, 0], metadata: { same: 2 } },
         ]);
-        const hits = await fixture.store.searchSimilar(tenantId, 'docs', [0, 1, 0], everything);
+        const hits = await fixture.store.searchSimilar(tenantId, docsOf(tenantId), [0, 1, 0], everything);
         expect(hits.map(({ metadata }) => metadata)).toEqual([{ same: 2 }]);
         expect(near(hits[0]?.score, 1)).toBe(true);
       });
@@ -135,10 +139,12 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
           recordId,
           vector: Float32Array.of(1, recordId, 1),
         }));
-        const ids = await store.upsertVectorsBatch(tenantId, 'docs', records);
+        const ids = await store.upsertVectorsBatch(tenantId, docsOf(tenantId), records);
         expect(new Set(ids).size).toBe(700);
-        await store.upsertVectorsBatch(tenantId, 'docs', [{ recordId: 'd', vector: Float64Array.of(1, 2, 3) }]);
-        expect((await store.describeCollection(tenantId, 'docs'))?.pointCount).toBe(701);
+        await store.upsertVectorsBatch(tenantId, docsOf(tenantId), [
+          { recordId: 'd', vector: Float64Array.of(1, 2, 3) },
+        ]);
+        expect((await store.describeCollection(tenantId, docsOf(tenantId)))?.pointCount).toBe(701);
       });
 
       it('keeps every JSON value', async () => {
@@ -149,7 +155,7 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
           empty: '',
         };
         const tenantId = await tenantWith([{ recordId: 1, vector: [1, 0, 0], metadata }]);
-        const [hit] = await fixture.store.searchSimilar(tenantId, 'docs', [1, 0, 0]);
+        const [hit] = await fixture.store.searchSimilar(tenantId, docsOf(tenantId), [1, 0, 0]);
         expect(hit?.metadata).toEqual(metadata);
       });
 
@@ -165,19 +171,19 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
           { recordId: 'near', vector: [10, 1, 0] },
           { recordId: 'middle', vector: [0.1, 0.1, 0] },
         ]);
-        const hits = await fixture.store.searchSimilar(tenantId, 'docs', [3, 0, 0], everything);
+        const hits = await fixture.store.searchSimilar(tenantId, docsOf(tenantId), [3, 0, 0], everything);
         expect(hits.map(({ recordId }) => recordId)).toEqual(['near', 'middle', 'far']);
         expect(near(hits[0]?.score, 10 / Math.hypot(10, 1))).toBe(true);
         expect(near(hits[1]?.score, Math.SQRT1_2)).toBe(true);
         expect(near(hits[2]?.score, -1 / Math.hypot(1, 0.5))).toBe(true);
-        expect(hits.every(({ tableName }) => tableName === 'docs')).toBe(true);
+        expect(hits.every(({ tableName }) => tableName === docsOf(tenantId))).toBe(true);
       });
 
       it('gives at most 10 hits of at least 0.7 unless told otherwise', async () => {
         const close = Array.from({ length: 12 }, (_, i) => ({ recordId: i, vector: [10, i / 10, 0] }));
         const tenantId = await tenantWith([...close, { recordId: 'far', vector: [1, 5, 0] }]);
         const search = (more: object): Promise<SimilarRecord[]> =>
-          fixture.store.searchSimilar(tenantId, 'docs', [1, 0, 0], more);
+          fixture.store.searchSimilar(tenantId, docsOf(tenantId), [1, 0, 0], more);
         expect((await search({})).length).toBe(10);
         expect((await search({ limit: 100 })).length).toBe(12);
         expect((await search({ limit: 100, scoreThreshold: 0 })).length).toBe(13);
@@ -211,7 +217,7 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
           [{ must: [is('colour', 'red')], should: [is('colour', 'blue')] }, []],
         ];
         for (const [filter, expected] of cases) {
-          const hits = await fixture.store.searchSimilar(tenantId, 'docs', [1, 0, 1], {
+          const hits = await fixture.store.searchSimilar(tenantId, docsOf(tenantId), [1, 0, 1], {
             ...everything,
             filter: filter as Record<string, unknown>,
           });
@@ -228,9 +234,9 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
       it('deletes by record id; unknown ids and none at all are no error', async () => {
         const { store } = fixture;
         const tenantId = await tenantWith([1, '1', 2].map((recordId) => ({ recordId, vector: [1, 1, 1] })));
-        await store.deleteRecords(tenantId, 'docs', [1, 'unknown']);
-        await store.deleteRecords(tenantId, 'docs', []);
-        const hits = await store.searchSimilar(tenantId, 'docs', [1, 1, 1], everything);
+        await store.deleteRecords(tenantId, docsOf(tenantId), [1, 'unknown']);
+        await store.deleteRecords(tenantId, docsOf(tenantId), []);
+        const hits = await store.searchSimilar(tenantId, docsOf(tenantId), [1, 1, 1], everything);
         expect(hits.map(({ recordId }) => recordId).toSorted()).toEqual(['1', 2]);
       });
     });
@@ -238,13 +244,20 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
     describe('tenants and tables', () => {
       it('are apart, also with equal record ids', async () => {
         const { store } = fixture;
-        const a = await tenantWith([{ recordId: 1, vector: [1, 0, 0], metadata: { of: 'a' } }]);
-        const b = await tenantWith([{ recordId: 1, vector: [1, 0, 0], metadata: { of: 'b' } }]);
-        await store.createCollection(a, 'docs_2', { vectorSize: 3 });
-        expect(await store.searchSimilar(a, 'docs_2', [1, 0, 0], everything)).toEqual([]);
-        await store.deleteRecords(a, 'docs', [1]);
-        expect(await store.searchSimilar(a, 'docs', [1, 0, 0], everything)).toEqual([]);
-        const hits = await store.searchSimilar(b, 'docs', [1, 0, 0], everything);
+        const [a, b] = [newTenant(), newTenant()];
+        const table = docsOf(a);
+        for (const [tenantId, of] of [
+          [a, 'a'],
+          [b, 'b'],
+        ] as const) {
+          await store.createCollection(tenantId, table, { vectorSize: 3 });
+          await store.upsertVectorsBatch(tenantId, table, [{ recordId: 1, vector: [1, 0, 0], metadata: { of } }]);
+        }
+        await store.createCollection(a, `${table}_2`, { vectorSize: 3 });
+        expect(await store.searchSimilar(a, `${table}_2`, [1, 0, 0], everything)).toEqual([]);
+        await store.deleteRecords(a, table, [1]);
+        expect(await store.searchSimilar(a, table, [1, 0, 0], everything)).toEqual([]);
+        const hits = await store.searchSimilar(b, table, [1, 0, 0], everything);
         expect(hits.map(({ metadata }) => metadata)).toEqual([{ of: 'b' }]);
       });
     });
@@ -268,22 +281,22 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
         it(`upsert refuses ${name}, says where, and stores nothing`, async () => {
           const tenantId = await tenantWith([]);
           const error = await errorOf(
-            fixture.store.upsertVectorsBatch(tenantId, 'docs', records as readonly VectorRecord[]),
+            fixture.store.upsertVectorsBatch(tenantId, docsOf(tenantId), records as readonly VectorRecord[]),
           );
           expect([isAiProviderError(error) && error.code, (error as { position?: number }).position]).toEqual([
             'invalid_input',
             position,
           ]);
-          expect((await fixture.store.describeCollection(tenantId, 'docs'))?.pointCount).toBe(0);
+          expect((await fixture.store.describeCollection(tenantId, docsOf(tenantId)))?.pointCount).toBe(0);
         });
       }
 
       it('refuses vectors of another dimension than the collection has', async () => {
         const tenantId = await tenantWith([record]);
         const { store } = fixture;
-        const upsert = store.upsertVectorsBatch(tenantId, 'docs', [{ recordId: 2, vector: [1, 2] }]);
+        const upsert = store.upsertVectorsBatch(tenantId, docsOf(tenantId), [{ recordId: 2, vector: [1, 2] }]);
         expect(await codeOf(upsert)).toBe('dimension_mismatch');
-        expect(await codeOf(store.searchSimilar(tenantId, 'docs', [1, 2, 3, 4]))).toBe('dimension_mismatch');
+        expect(await codeOf(store.searchSimilar(tenantId, docsOf(tenantId), [1, 2, 3, 4]))).toBe('dimension_mismatch');
       });
 
       const badSearches: [string, unknown, object][] = [
@@ -298,7 +311,7 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
       for (const [name, vector, more] of badSearches) {
         it(`search refuses ${name}`, async () => {
           const tenantId = await tenantWith([record]);
-          const search = fixture.store.searchSimilar(tenantId, 'docs', vector as number[], more);
+          const search = fixture.store.searchSimilar(tenantId, docsOf(tenantId), vector as number[], more);
           expect(await codeOf(search)).toBe('invalid_input');
         });
       }
@@ -316,7 +329,7 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
       for (const [name, call] of methods) {
         it(`${name} refuses what is no tenant or no table`, async () => {
           for (const tenantId of [0, -1, 1.5, Number.NaN, 2 ** 53, '1', null, undefined, {}, [1]] as number[]) {
-            expect(await codeOf(call(tenantId, 'docs'))).toBe('invalid_input');
+            expect(await codeOf(call(tenantId, docsOf(tenantId)))).toBe('invalid_input');
           }
           for (const tableName of ['', '2_x', 'Docs', 'a-b', '../x', 'a/b', 'x'.repeat(300), null, 1] as string[]) {
             expect(await codeOf(call(1, tableName))).toBe('invalid_input');
@@ -330,6 +343,19 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
       }
     });
   });
+}
+
+/** Only what the port promises; a store may say more. */
+async function describeDocs(store: VectorStore, tenantId: number): Promise<CollectionDescription | undefined> {
+  const description = await store.describeCollection(tenantId, docsOf(tenantId));
+  if (description === undefined) return undefined;
+  const { vectorSize, embeddingSpace, pointCount } = description;
+  return { vectorSize, embeddingSpace, pointCount };
+}
+
+/** A table for each tenant, since a store may keep one table of all tenants together, with one vector size. */
+function docsOf(tenantId: number): string {
+  return `docs_${tenantId}`;
 }
 
 function near(score: number | undefined, expected: number): boolean {

@@ -1,4 +1,5 @@
 import { QdrantClient } from '@qdrant/js-client-rest';
+import { PulseQdrantClient } from '../../src/vector-stores/qdrant/pulse-qdrant-client.js';
 
 /** The real server to test on, as QDRANT_URL says; where it says nothing, that is said loudly. */
 export function qdrantServerUrl(what: string): string | undefined {
@@ -8,17 +9,23 @@ export function qdrantServerUrl(what: string): string | undefined {
   return undefined;
 }
 
-/** Drops the collections that tests made for these tenants. */
-export async function removeTenants(url: string, tenantIds: readonly number[]): Promise<void> {
-  const { QDRANT_API_KEY: apiKey } = process.env;
+export function openServerStore(url: string): PulseQdrantClient {
+  return new PulseQdrantClient({ url, apiKey: process.env.QDRANT_API_KEY || undefined });
+}
+
+/** Drops the collections that tests made for these tenants, and shared ones of tables named after them. */
+export async function removeTables(url: string, tenantIds: readonly number[]): Promise<void> {
+  const { protocol, hostname, port } = new URL(url);
   const client = new QdrantClient({
-    url,
+    host: hostname,
+    port: Number(port) || (protocol === 'https:' ? 443 : 6333),
+    https: protocol === 'https:',
     checkCompatibility: false,
-    ...(apiKey ? { headers: { 'api-key': apiKey } } : {}),
+    ...(process.env.QDRANT_API_KEY ? { headers: { 'api-key': process.env.QDRANT_API_KEY } } : {}),
   });
-  const prefixes = tenantIds.map((tenantId) => `client_${tenantId}_`);
   const { collections } = await client.getCollections();
   for (const { name } of collections) {
-    if (prefixes.some((prefix) => name.startsWith(prefix))) await client.deleteCollection(name);
+    const isOurs = tenantIds.some((id) => name.startsWith(`client_${id}_`) || name.endsWith(`_${id}`));
+    if (isOurs) await client.deleteCollection(name);
   }
 }

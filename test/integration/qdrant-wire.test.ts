@@ -39,7 +39,13 @@ describe.each(Object.keys(lines))('the real client %s on the wire', (line) => {
       vectors: { size: 3, distance: 'Cosine' },
       hnsw_config: { m: 16, ef_construct: 100, full_scan_threshold: 10_000 },
       metadata: {
-        pulse_ai_providers: { format_version: 1, client_id: 7, table_name: 'docs', embedding_space: 'model|dim=3' },
+        pulse_ai_providers: {
+          format_version: 1,
+          mode: 'collection',
+          client_id: 7,
+          table_name: 'docs',
+          embedding_space: 'model|dim=3',
+        },
       },
     });
     const [index] = server.requestsTo(/index$/);

@@ -118,7 +118,7 @@ describe('VectorIndex', () => {
     await manager.initializeProviders(1);
     const provider = gateway.provider(1);
     provider.onEmbed = async (texts) => {
-      const poisoned = texts.indexOf('x'.repeat(260));
+      const poisoned = texts.indexOf('x'.repeat(500));
       if (poisoned < 0) return;
       const { embeddings, ...rest } = await provider.resultFor(texts);
       const kept = embeddings.map((vector, at) => (at === poisoned ? undefined : vector));
@@ -131,7 +131,7 @@ describe('VectorIndex', () => {
     };
     await expect(index.upsert(records(600), issues)).rejects.toMatchObject({
       code: 'embedding_partially_failed',
-      failures: [{ position: 259, error: { code: 'input_refused' } }],
+      failures: [{ position: 499, error: { code: 'input_refused' } }],
       message: expect.stringContaining('1 records got no vector and were not stored; 599 were.'),
     });
     expect(await store.describeCollection(1, 'issues')).toMatchObject({ pointCount: 599 });

@@ -6,6 +6,7 @@ import {
   createToken,
   decryptToken,
   type FernetKey,
+  formatKey,
   isSignedBy,
   type ParsedToken,
   parseKey,
@@ -34,6 +35,11 @@ export interface FernetDecryptOptions {
  */
 export class FernetCipher implements CredentialCipher {
   readonly #keys: readonly [FernetKey, ...FernetKey[]];
+
+  /** A new key from the system's random numbers. */
+  static generateKey(): string {
+    return formatKey(randomBytes(32));
+  }
 
   /**
    * @param keys - One key or several: 32 bytes in URL-safe base64 with padding (44 characters), as `Fernet.generate_key()` makes them.

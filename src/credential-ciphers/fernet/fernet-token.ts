@@ -29,6 +29,11 @@ export function parseKey(text: string): FernetKey | undefined {
   return { signingKey: bytes.subarray(0, 16), encryptionKey: bytes.subarray(16) };
 }
 
+/** @param bytes - 32 of them. */
+export function formatKey(bytes: Buffer): string {
+  return encodeBase64Url(bytes);
+}
+
 /** Undefined unless `text` has the form of a token. Says nothing about its signature. */
 export function parseToken(text: string): ParsedToken | undefined {
   const bytes = decodeBase64Url(text);

@@ -1,16 +1,18 @@
 import pLimit from 'p-limit';
+import type { EmbeddingOptions } from '../../core/embedding-provider.js';
 import { type AiProviderError, type EmbeddingFailure, isAiProviderError } from '../../errors.js';
+import type { Batch, BatchPlan } from './embedding-batches.js';
 
 /** What one request brought: by position in the batch, a vector or why there is none. */
 export type BatchOutcome = readonly (Float32Array | AiProviderError)[];
 
 export interface EmbedTextsOptions {
-  readonly batchSize: number;
   readonly concurrency: number;
   /** Makes one request, with its retries; fails with an `AiProviderError` where no input of the batch got a vector. */
-  embedBatch(inputs: readonly string[]): Promise<BatchOutcome>;
+  embedBatch(batch: Batch): Promise<BatchOutcome>;
   /** Whether a smaller part of a failed batch may succeed. */
   isWorthSplitting(error: AiProviderError): boolean;
+  readonly onBatch: EmbeddingOptions['onBatch'];
 }
 
 export interface EmbedTextsResult {
@@ -20,69 +22,85 @@ export interface EmbedTextsResult {
 }
 
 /**
- * Embeds texts in batches through a sliding window of requests. Identical texts are sent once. A refused batch is halved until the input that is
- * refused stands alone. What requests did is in the result; an abort or a bug is thrown.
+ * Embeds `totalCount` texts in batches through a sliding window of requests. A refused batch is halved until the input that is refused stands alone.
+ * What requests did is in the result; an abort, a failure of `onBatch` or a bug is thrown.
  */
-export async function embedTexts(texts: readonly string[], options: EmbedTextsOptions): Promise<EmbedTextsResult> {
-  const positions = positionsByText(texts);
-  const embeddings = new Array<Float32Array | undefined>(texts.length).fill(undefined);
+export async function embedTexts(
+  { positions, batches }: BatchPlan,
+  totalCount: number,
+  options: EmbedTextsOptions,
+): Promise<EmbedTextsResult> {
+  const embeddings = new Array<Float32Array | undefined>(totalCount).fill(undefined);
   const failures: EmbeddingFailure[] = [];
+  let doneCount = 0;
   let successCount = 0;
 
-  const settle = (input: string, outcome: Float32Array | AiProviderError) => {
-    positions.get(input)?.forEach((position, nth) => {
-      if (isAiProviderError(outcome)) failures.push({ position, error: outcome });
-      // A copy for each: whoever changes one vector in place must not change another.
-      else embeddings[position] = nth === 0 ? outcome : outcome.slice();
+  /** Returns the positions that got a vector. */
+  const settle = (
+    inputs: readonly string[],
+    outcomeOf: (index: number) => Float32Array | AiProviderError,
+  ): number[] => {
+    const embedded: number[] = [];
+    inputs.forEach((input, index) => {
+      const outcome = outcomeOf(index);
+      const at = positions.get(input) ?? [];
+      doneCount += at.length;
+      if (isAiProviderError(outcome)) {
+        for (const position of at) failures.push({ position, error: outcome });
+        return;
+      }
+      // A copy for each further one: whoever changes a vector in place must not change another.
+      for (const position of at) {
+        embeddings[position] = position === at[0] ? outcome : outcome.slice();
+        embedded.push(position);
+      }
     });
+    return embedded;
   };
 
-  /** Refusals are counted as long as nothing succeeds: a request that no input would make acceptable must not be cut up to the last one. */
-  const embed = async (batch: readonly string[], refusals: { left: number }): Promise<void> => {
+  const embed = async (batch: Batch, refusals: { left: number }): Promise<void> => {
+    let outcome: BatchOutcome;
     try {
-      const outcome = await options.embedBatch(batch);
-      successCount++;
-      batch.forEach((input, index) => {
-        settle(input, outcome[index] as Float32Array | AiProviderError);
-      });
+      outcome = await options.embedBatch(batch);
     } catch (error) {
       if (!isAiProviderError(error)) throw error;
       refusals.left--;
+      // A request that no input would make acceptable must not be cut up to the last one.
       const isHopeless = refusals.left <= 0 && successCount === 0;
-      if (batch.length === 1 || isHopeless || !options.isWorthSplitting(error)) {
-        for (const input of batch) settle(input, error);
+      if (batch.inputs.length === 1 || isHopeless || !options.isWorthSplitting(error)) {
+        settle(batch.inputs, () => error);
         return;
       }
-      const middle = batch.length >> 1;
-      await embed(batch.slice(0, middle), refusals);
-      await embed(batch.slice(middle), refusals);
+      for (const half of halvesOf(batch)) await embed(half, refusals);
+      return;
     }
+    successCount++;
+    const embedded = settle(batch.inputs, (index) => outcome[index] as Float32Array | AiProviderError);
+    await options.onBatch?.({
+      positions: embedded,
+      embeddings: embedded.map((position) => embeddings[position] as Float32Array),
+      doneCount,
+      totalCount,
+    });
   };
 
   const limit = pLimit(options.concurrency);
-  const batches = batchesOf([...positions.keys()], options.batchSize);
-  await Promise.all(batches.map((batch) => limit(() => embed(batch, { left: refusalsBeforeGivingUp(batch.length) }))));
+  await Promise.all(
+    batches.map((batch) => limit(() => embed(batch, { left: refusalsBeforeGivingUp(batch.inputs.length) }))),
+  );
   failures.sort((a, b) => a.position - b.position);
   return { embeddings, failures };
 }
 
-/** Enough to reach a single input from the whole batch and to pass a few bad neighbours. */
+function halvesOf({ inputs, tokenCount }: Batch): Batch[] {
+  const middle = inputs.length >> 1;
+  return [inputs.slice(0, middle), inputs.slice(middle)].map((half) => ({
+    inputs: half,
+    tokenCount: Math.ceil((tokenCount * half.length) / inputs.length),
+  }));
+}
+
+/** While nothing succeeds: enough to get from the whole batch to a single input, and past a few bad neighbours. */
 function refusalsBeforeGivingUp(batchSize: number): number {
   return 8 + 2 * Math.ceil(Math.log2(batchSize));
-}
-
-function positionsByText(texts: readonly string[]): Map<string, number[]> {
-  const positions = new Map<string, number[]>();
-  texts.forEach((text, position) => {
-    const known = positions.get(text);
-    if (known) known.push(position);
-    else positions.set(text, [position]);
-  });
-  return positions;
-}
-
-function batchesOf(inputs: readonly string[], size: number): string[][] {
-  const batches: string[][] = [];
-  for (let start = 0; start < inputs.length; start += size) batches.push(inputs.slice(start, start + size));
-  return batches;
 }

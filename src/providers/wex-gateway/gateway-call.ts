@@ -1,9 +1,11 @@
 import { setMaxListeners } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import pRetry from 'p-retry';
 import { type AiProviderError, isAiProviderError, ProviderError } from '../../errors.js';
+import { rejectOnAbort } from '../../internal/reject-on-abort.js';
+import { sleep } from '../../internal/sleep.js';
 import { withDeadline } from '../../internal/with-deadline.js';
+import type { RateTicket } from './rate-limiter.js';
 import { type Endpoint, toProviderError } from './to-provider-error.js';
 import { longestTimerMs } from './wex-gateway-options.js';
 
@@ -16,16 +18,37 @@ export interface GatewayCallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Aborts when the provider is closed; its reason is the error to throw. */
   readonly closeSignal: AbortSignal;
+  /** Waits until the rate limits let a request of that many tokens through. */
+  readonly pace?: ((tokenCount: number, signal: AbortSignal) => Promise<RateTicket>) | undefined;
+  /** The first delay before a retry is up to this; it doubles each time. */
+  readonly retryDelayMs: number;
   /** Told of each retry. */
   readonly onRetry?: ((error: AiProviderError, delayMs: number) => void) | undefined;
 }
 
 /** Failures that every further request of the call would meet as well. */
-const callWideCodes = new Set(['authentication_failed', 'quota_exceeded', 'model_unavailable', 'deadline_exceeded']);
+const callWideCodes = new Set([
+  'authentication_failed',
+  'deadline_exceeded',
+  'invalid_config',
+  'model_unavailable',
+  'quota_exceeded',
+]);
 
-/** The first delay before a retry is up to this; it doubles each time, up to the other. */
-const firstDelayMs = 500;
+/** No delay of ours before a retry is longer; one that the server asks for may be. */
 const longestDelayMs = 8000;
+
+/** What one try at a request needs to know. */
+export interface Attempt {
+  /** Ends the request. */
+  readonly signal: AbortSignal;
+  /** 1 for the first. */
+  readonly number: number;
+  /** Its entry in the books of the rate limiter, if there is one. */
+  readonly ticket: RateTicket | undefined;
+}
+
+type Send<Result> = (attempt: Attempt) => Promise<Result>;
 
 /**
  * Runs `work` as one logical call. However many requests it makes, they share one deadline, one abort and one retry lane, and nothing of it is
@@ -88,8 +111,10 @@ export class GatewayCall {
     this.#controller.abort(reason);
   }
 
+  /** Ends what is still under way, as after a failure in the caller's own code. */
   dispose(): void {
     clearTimeout(this.#deadlineTimer);
+    this.abort(new Error('The call is over.'));
   }
 
   /** Why no further request of this call makes sense, once that is known. */
@@ -101,19 +126,19 @@ export class GatewayCall {
    * Makes a request and retries what may pass. Retries of one call take turns, and each waits out its delay before its turn ends: an endpoint that is
    * down gets a window of first requests and then at most `maxRetries` single ones, after which the call gives up on it.
    */
-  async request<Result>(send: (signal: AbortSignal, attempt: number) => Promise<Result>): Promise<Result> {
+  async request<Result>(send: Send<Result>, tokenCount = 0): Promise<Result> {
     if (this.#stopped) throw this.#stopped;
     const successesBefore = this.#successCount;
     let leaveLane = () => {};
     let isInLane = false;
     try {
-      const result = await pRetry((attempt) => this.#attempt(send, attempt), {
+      const result = await pRetry((number) => this.#attempt(send, number, tokenCount), {
         retries: this.#options.maxRetries,
         // p-retry's own delay has no full jitter and knows no Retry-After: `shouldRetry` waits instead.
         minTimeout: 0,
         shouldRetry: async ({ error, retriesConsumed }) => {
           if (!isAiProviderError(error) || !error.isRetryable || this.signal.aborted) return false;
-          const delayMs = retryDelayMs(error, retriesConsumed);
+          const delayMs = delayBeforeRetry(error, this.#options.retryDelayMs * 2 ** retriesConsumed);
           const retryAt = performance.now() + delayMs;
           if (retryAt >= this.#deadlineAt) return false;
           if (!isInLane) {
@@ -122,7 +147,7 @@ export class GatewayCall {
           }
           if (this.#stopped) return false;
           this.#options.onRetry?.(error, delayMs);
-          await sleep(Math.max(0, retryAt - performance.now()), undefined, { signal: this.signal }).catch(() => {});
+          await sleep(Math.max(0, retryAt - performance.now()), this.signal);
           return !this.signal.aborted;
         },
       });
@@ -143,19 +168,18 @@ export class GatewayCall {
     });
   }
 
-  async #attempt<Result>(
-    send: (signal: AbortSignal, attempt: number) => Promise<Result>,
-    attempt: number,
-  ): Promise<Result> {
-    const { timeoutMs, endpoint } = this.#options;
-    const timeoutError = () => this.#tooLate('unavailable', timeoutMs, attempt);
+  async #attempt<Result>(send: Send<Result>, number: number, tokenCount: number): Promise<Result> {
+    const { timeoutMs, endpoint, pace } = this.#options;
+    this.signal.throwIfAborted();
+    const ticket = pace && (await rejectOnAbort(pace(tokenCount, this.signal), this.signal));
+    const timeoutError = () => this.#tooLate('unavailable', timeoutMs, number);
     return withDeadline(
       async (signal) => {
         this.requestCount++;
         try {
-          return await send(signal, attempt);
+          return await send({ signal, number, ticket });
         } catch (error) {
-          throw signal.aborted ? signal.reason : toProviderError(error, endpoint, attempt);
+          throw signal.aborted ? signal.reason : toProviderError(error, endpoint, number);
         }
       },
       { timeoutMs, signals: [this.signal], timeoutError },
@@ -174,8 +198,7 @@ export class GatewayCall {
 }
 
 /** Full jitter: anything from nothing to the doubling bound, so that callers who failed together do not return together. */
-function retryDelayMs(error: AiProviderError, retriesConsumed: number): number {
+function delayBeforeRetry(error: AiProviderError, bound: number): number {
   const asked = (error as ProviderError).retryAfterMs ?? 0;
-  const bound = Math.min(longestDelayMs, firstDelayMs * 2 ** retriesConsumed);
-  return asked + Math.random() * bound;
+  return asked + Math.random() * Math.min(longestDelayMs, bound);
 }

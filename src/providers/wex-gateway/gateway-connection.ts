@@ -2,8 +2,9 @@ import { setMaxListeners } from 'node:events';
 import type { ProviderHealth } from '../../core/embedding-provider.js';
 import type { UsageEvent } from '../../core/usage-recorder.js';
 import { type AiProviderError, isAiProviderError } from '../../errors.js';
-import { type GatewayCall, runGatewayCall } from './gateway-call.js';
+import { type GatewayCall, type GatewayCallOptions, runGatewayCall } from './gateway-call.js';
 import { type GatewayClient, gatewayClient } from './gateway-client.js';
+import { sharedRateLimiter } from './rate-limiter.js';
 import type { Endpoint } from './to-provider-error.js';
 import type { ResolvedWexGatewayOptions } from './wex-gateway-options.js';
 
@@ -16,6 +17,7 @@ export class GatewayConnection {
   readonly endpoint: Endpoint;
   readonly client: () => Promise<GatewayClient>;
   readonly #closing = new AbortController();
+  readonly #pace: GatewayCallOptions['pace'];
   #latestCall: { readonly error: AiProviderError | undefined } | undefined;
 
   constructor(options: ResolvedWexGatewayOptions) {
@@ -23,6 +25,10 @@ export class GatewayConnection {
     this.endpoint = { id: options.id, host: new URL(options.baseUrl).host, apiKey: options.apiKey };
     this.client = gatewayClient(options);
     setMaxListeners(0, this.#closing.signal);
+    if (options.requestsPerMinute !== undefined || options.tokensPerMinute !== undefined) {
+      const limiter = sharedRateLimiter(options.baseUrl, options.apiKey);
+      this.#pace = (tokenCount, signal) => limiter.acquire(options, tokenCount, signal);
+    }
   }
 
   /** Runs one logical call of up to `rounds` rounds of requests. */
@@ -31,7 +37,7 @@ export class GatewayConnection {
     rounds: number,
     work: (call: GatewayCall) => Promise<Result>,
   ): Promise<Result> {
-    const { timeoutMs, maxRetries, deadlineMs = timeoutMs * rounds, logger } = this.options;
+    const { timeoutMs, maxRetries, retryDelayMs, deadlineMs = timeoutMs * rounds, logger } = this.options;
     const { endpoint } = this;
     try {
       const result = await runGatewayCall(
@@ -42,6 +48,8 @@ export class GatewayConnection {
           maxRetries,
           signal,
           closeSignal: this.#closing.signal,
+          retryDelayMs,
+          pace: this.#pace,
           onRetry: ({ code, message }, delayMs) =>
             logger?.warn({ provider: endpoint.id, code, delayMs: Math.round(delayMs) }, `Retrying: ${message}`),
         },
@@ -72,10 +80,18 @@ export class GatewayConnection {
     try {
       const timeoutMs = Math.min(options.timeoutMs, healthTimeoutMs);
       await runGatewayCall(
-        { endpoint, timeoutMs, deadlineMs: timeoutMs, maxRetries: 0, signal, closeSignal: this.#closing.signal },
+        {
+          endpoint,
+          timeoutMs,
+          deadlineMs: timeoutMs,
+          maxRetries: 0,
+          retryDelayMs: 0,
+          signal,
+          closeSignal: this.#closing.signal,
+        },
         async (call) => {
           const client = await this.client();
-          await call.request((requestSignal) => client.models.list({ signal: requestSignal }).asResponse());
+          await call.request((attempt) => client.models.list({ signal: attempt.signal }));
         },
       );
       return { status: 'healthy', detail: `${endpoint.host} answered a request for its list of models.` };

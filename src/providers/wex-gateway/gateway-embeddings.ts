@@ -2,9 +2,10 @@ import type { EmbeddingOptions, EmbeddingResult, PartialEmbeddingResult } from '
 import type { DeclaredEmbeddingSpace } from '../../core/embedding-space.js';
 import { type AiProviderError, type EmbeddingFailure, PartialEmbeddingError } from '../../errors.js';
 import { type BatchOutcome, embedTexts } from './embed-texts.js';
+import { type Batch, planBatches } from './embedding-batches.js';
 import { encodingFor, rememberEncoding } from './embedding-encoding.js';
 import { type EmbeddingResponse, readEmbeddingResponse } from './embedding-response.js';
-import type { GatewayCall } from './gateway-call.js';
+import type { Attempt, GatewayCall } from './gateway-call.js';
 import type { GatewayConnection } from './gateway-connection.js';
 import { isAboutEncoding, requestIdOf, unusableResponse } from './to-provider-error.js';
 
@@ -31,18 +32,19 @@ export class GatewayEmbeddings {
     };
   }
 
-  async generate(texts: readonly string[], { model: override, signal }: EmbeddingOptions): Promise<EmbeddingResult> {
-    const { batchSize, concurrency, embeddingModel } = this.#connection.options;
-    const model = override ?? embeddingModel;
+  async generate(texts: readonly string[], options: EmbeddingOptions): Promise<EmbeddingResult> {
+    const { concurrency, embeddingModel } = this.#connection.options;
+    const model = options.model ?? embeddingModel;
+    if (texts.length === 0) return this.#result(model, [], 0);
+    const plan = await planBatches(texts, model, this.#connection.options, options.truncate ?? false);
     const usage = { inputTokens: 0 as number | null };
-    if (texts.length === 0) return this.#result(model, [], usage.inputTokens);
-    const rounds = Math.ceil(texts.length / (batchSize * concurrency));
-    const { embeddings, failures } = await this.#connection.run(signal, rounds, (call) =>
-      embedTexts(texts, {
-        batchSize,
+    const rounds = Math.ceil(plan.batches.length / concurrency);
+    const { embeddings, failures } = await this.#connection.run(options.signal, rounds, (call) =>
+      embedTexts(plan, texts.length, {
         concurrency,
         isWorthSplitting: (error) => error.code === 'input_refused',
-        embedBatch: (inputs) => this.#embedBatch(call, model, inputs, usage),
+        embedBatch: (batch) => this.#embedBatch(call, model, batch, usage),
+        onBatch: options.onBatch,
       }),
     );
     if (failures.length > 0) return this.#resultOfFailure(model, embeddings, failures, usage.inputTokens);
@@ -52,31 +54,36 @@ export class GatewayEmbeddings {
   async #embedBatch(
     call: GatewayCall,
     model: string,
-    inputs: readonly string[],
+    { inputs, tokenCount }: Batch,
     usage: { inputTokens: number | null },
   ): Promise<BatchOutcome> {
-    const { endpoint } = this.#connection;
     const startedAt = performance.now();
-    const { body, requestId, attempt } = await call.request((signal, attempt) =>
-      this.#send(model, inputs, signal).then((response) => ({ ...response, attempt })),
+    const { body, requestId, attempt } = await call.request(
+      (attempt) => this.#send(model, inputs, attempt),
+      tokenCount,
     );
     const response = readEmbeddingResponse(body, inputs.length);
     const inputTokens = typeof response === 'string' ? null : response.inputTokens;
     usage.inputTokens = usage.inputTokens === null || inputTokens === null ? null : usage.inputTokens + inputTokens;
+    if (attempt.ticket && inputTokens !== null) attempt.ticket.tokenCount = inputTokens;
     await this.#connection.recordUsage({
       operation: 'embedding',
       model,
       inputCount: inputs.length,
       inputTokens,
       outputTokens: 0,
-      metadata: { requestId: requestId ?? null, attempt, durationMs: Math.round(performance.now() - startedAt) },
+      metadata: {
+        requestId: requestId ?? null,
+        attempt: attempt.number,
+        durationMs: Math.round(performance.now() - startedAt),
+      },
     });
-    if (typeof response === 'string') throw unusableResponse(response, endpoint, requestId);
+    if (typeof response === 'string') throw unusableResponse(response, this.#connection.endpoint, requestId);
     rememberEncoding(this.#connection.options.baseUrl, response.encoding);
     return this.#checkDimensions(model, response, requestId);
   }
 
-  async #send(model: string, inputs: readonly string[], signal: AbortSignal) {
+  async #send(model: string, inputs: readonly string[], attempt: Attempt) {
     const { baseUrl, encodingFormat } = this.#connection.options;
     const client = await this.#connection.client();
     const dimensions = this.#requestedDimension(model);
@@ -84,10 +91,10 @@ export class GatewayEmbeddings {
       const { data, response } = await client.embeddings
         .create(
           { model, input: [...inputs], encoding_format: encoding, ...(dimensions === null ? {} : { dimensions }) },
-          { signal },
+          { signal: attempt.signal },
         )
         .withResponse();
-      return { body: data as unknown, requestId: requestIdOf(response.headers, this.#connection.endpoint) };
+      return { body: data as unknown, requestId: requestIdOf(response.headers, this.#connection.endpoint), attempt };
     };
     const encoding = encodingFor(baseUrl, encodingFormat);
     try {
@@ -101,8 +108,13 @@ export class GatewayEmbeddings {
 
   #checkDimensions(model: string, { vectors }: EmbeddingResponse, requestId: string | undefined): BatchOutcome {
     const { endpoint } = this.#connection;
-    const first = vectors.find((vector) => typeof vector !== 'string');
-    const expected = this.#requestedDimension(model) ?? this.#dimensionByModel.get(model) ?? first?.length;
+    const lengths = new Set(vectors.flatMap((vector) => (typeof vector === 'string' ? [] : vector.length)));
+    const known = this.#requestedDimension(model) ?? this.#dimensionByModel.get(model);
+    // Nothing says which of them is right.
+    if (known === undefined && lengths.size > 1) {
+      throw unusableResponse('vectors of different dimensions', endpoint, requestId);
+    }
+    const expected = known ?? [...lengths][0];
     const outcome = vectors.map((vector) => {
       if (typeof vector === 'string') return unusableResponse(`an embedding that is ${vector}`, endpoint, requestId);
       if (vector.length === expected) return vector;

@@ -18,8 +18,8 @@ export class GatewayText {
       const startedAt = performance.now();
       const client = await this.#connection.client();
       const request = this.#request(model, prompt, options);
-      const { data, response, attempt } = await call.request(async (signal, attempt) => ({
-        ...(await client.chat.completions.create(request, { signal }).withResponse()),
+      const { data, response, attempt } = await call.request(async (attempt) => ({
+        ...(await client.chat.completions.create(request, { signal: attempt.signal }).withResponse()),
         attempt,
       }));
       const requestId = requestIdOf(response.headers, endpoint);
@@ -32,7 +32,11 @@ export class GatewayText {
         model,
         inputCount: 1,
         ...usage,
-        metadata: { requestId: requestId ?? null, attempt, durationMs: Math.round(performance.now() - startedAt) },
+        metadata: {
+          requestId: requestId ?? null,
+          attempt: attempt.number,
+          durationMs: Math.round(performance.now() - startedAt),
+        },
       });
       const choice = Array.isArray(data?.choices) ? data.choices[0] : undefined;
       if (typeof choice?.message !== 'object') throw unusableResponse('no choice', endpoint, requestId);

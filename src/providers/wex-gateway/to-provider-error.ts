@@ -40,7 +40,7 @@ export function toProviderError(error: unknown, endpoint: Endpoint, attempts: nu
     });
   }
   const words = [code, type].map((word) => harmlessWord(word, endpoint)).filter((word) => word !== undefined);
-  const kind = classify(status, words);
+  const kind = classify(status, words, param);
   const requestId = requestIdOf(headers, endpoint);
   const details = [
     `HTTP ${status}`,
@@ -83,15 +83,6 @@ export function requestIdOf(headers: Headers | undefined, endpoint: Endpoint): s
   return /^[\w.:-]{1,128}$/.test(id) && !holdsKey(id, endpoint) ? id : undefined;
 }
 
-/**
- * Whether a refusal is about the whole request rather than one of its inputs: it names a parameter that is not the input. Cutting the
- * batch up would then only repeat it.
- */
-export function isAboutWholeRequest(error: unknown): boolean {
-  const { param } = error as ResponseError;
-  return typeof param === 'string' && !/^\$?\.?input/.test(param);
-}
-
 /** Whether a 400 says that the server does not know `encoding_format: 'base64'`. */
 export function isAboutEncoding(error: unknown): boolean {
   const { status, param, message } = error as ResponseError;
@@ -104,7 +95,7 @@ interface Kind {
   readonly isRetryable: boolean;
 }
 
-function classify(status: number, words: readonly string[]): Kind {
+function classify(status: number, words: readonly string[], param: unknown): Kind {
   // Quota before rate limit: both are a 429, but waiting mends only one of them.
   if (status === 402 || words.some((word) => /insufficient_quota|billing|credit/.test(word))) {
     return {
@@ -122,6 +113,9 @@ function classify(status: number, words: readonly string[]): Kind {
   if (status === 429) return { code: 'rate_limited', says: 'limits the rate of requests', isRetryable: true };
   if (status === 408 || status === 409 || status >= 500) {
     return { code: 'unavailable', says: 'failed to answer', isRetryable: true };
+  }
+  if (typeof param === 'string' && !/^\$?\.?(input|messages)/.test(param)) {
+    return { code: 'invalid_config', says: 'refused a parameter', isRetryable: false };
   }
   return { code: 'input_refused', says: 'refused the request', isRetryable: false };
 }

@@ -34,6 +34,19 @@ export interface WexGatewaySettings {
   readonly deadlineMs?: number | undefined;
   /** How often a request is sent again after a failure that may pass. [`max_retries`] @default 3 */
   readonly maxRetries?: number | undefined;
+  /** The first wait before a retry is a random time up to this; it doubles each time, up to 8 s. [`retry_delay`, in seconds] @default 500 */
+  readonly retryDelayMs?: number | undefined;
+  /** Tokens of one embeddings request, as estimated. [`max_request_tokens`] @default 300_000, the limit of OpenAI's API */
+  readonly maxRequestTokens?: number | undefined;
+  /**
+   * Tokens of one text to embed. For models other than OpenAI's, counted as its UTF-8 bytes. [`max_input_tokens`]
+   * @default 8192 for OpenAI's models, otherwise left to the server
+   */
+  readonly maxInputTokens?: number | undefined;
+  /** Requests of any 60 seconds, for all callers of one base URL and key in this process. [`requests_per_minute`] @default no limit */
+  readonly requestsPerMinute?: number | undefined;
+  /** Their tokens, as estimated and then put right by the answers. [`tokens_per_minute`] @default no limit */
+  readonly tokensPerMinute?: number | undefined;
   /** 0 to 2. [`temperature`] @default the model's own */
   readonly temperature?: number | undefined;
   /** The most tokens of a generated text. [`max_tokens`] @default the model's own */
@@ -69,6 +82,8 @@ type Defaulted =
   | 'concurrency'
   | 'timeoutMs'
   | 'maxRetries'
+  | 'retryDelayMs'
+  | 'maxRequestTokens'
   | 'failedInputs'
   | 'encodingFormat';
 
@@ -125,6 +140,11 @@ const rules: { readonly [Option in keyof Required<WexGatewaySettings>]: Rule } =
   timeoutMs: seconds('timeout'),
   deadlineMs: seconds('deadline'),
   maxRetries: integer('max_retries', 0),
+  retryDelayMs: seconds('retry_delay'),
+  maxRequestTokens: integer('max_request_tokens', 1),
+  maxInputTokens: integer('max_input_tokens', 3),
+  requestsPerMinute: integer('requests_per_minute', 1),
+  tokensPerMinute: integer('tokens_per_minute', 1),
   temperature: {
     key: 'temperature',
     expected: 'a number from 0 to 2',
@@ -156,6 +176,8 @@ export function resolveWexGatewayOptions(options: WexGatewayOptions): ResolvedWe
     concurrency: options.concurrency ?? 4,
     timeoutMs: options.timeoutMs ?? 120_000,
     maxRetries: options.maxRetries ?? 3,
+    retryDelayMs: options.retryDelayMs ?? 500,
+    maxRequestTokens: options.maxRequestTokens ?? 300_000,
     failedInputs: options.failedInputs ?? 'throw',
     encodingFormat: options.encodingFormat ?? 'auto',
   };

@@ -1,26 +1,41 @@
 import { VectorStoreError } from '../../errors.js';
 import type { TenantScope } from './filter.js';
+import type { CollectionMode } from './naming.js';
 
-/** The key in a collection's `metadata` under which everything of ours stands; a host's own keys beside it are left alone. */
-const metadataKey = 'pulse_ai_providers';
 const formatVersion = 1;
 
-/** What a collection says about itself: whose it is, and which vectors it holds. Needs Qdrant 1.16 or later. */
+/**
+ * What a collection says about itself, in its `metadata` (Qdrant 1.16 or later). A server merges metadata key by key, so that what changes
+ * on its own has a key of its own; a host's keys beside ours are left alone.
+ */
 export interface CollectionMetadata {
+  /** Whose it is and what it holds: written once, at creation. */
+  readonly pulse_ai_providers: CollectionIdentity;
+  /** Which build of the table's collection this is, where it was built anew. */
+  readonly pulse_generation?: number | null;
+  /** The collection that took this one's place; see `CollectionRebuild`. */
+  readonly pulse_superseded_by?: string | null;
+  /** The mode that the tenant's points are on their way to; see `moveTenant`. */
+  readonly pulse_moving_to?: CollectionMode | null;
+  /** What to restore when a bulk load ends; see `bulkLoad`. */
+  readonly pulse_bulk_load?: { readonly indexing_threshold: number | null; readonly until: string } | null;
+}
+
+export interface CollectionIdentity {
   readonly format_version: number;
-  readonly client_id: number;
+  readonly mode: CollectionMode;
+  /** Null where tenants share the collection. */
+  readonly client_id: number | null;
   readonly table_name: string;
   readonly embedding_space: string | null;
 }
 
-export function makeMetadata(
-  scope: TenantScope,
-  embeddingSpace: string | undefined,
-): Record<string, CollectionMetadata> {
+export function makeMetadata(scope: TenantScope, embeddingSpace: string | undefined): CollectionMetadata {
   return {
-    [metadataKey]: {
+    pulse_ai_providers: {
       format_version: formatVersion,
-      client_id: scope.tenantId,
+      mode: scope.mode,
+      client_id: ownerOf(scope),
       table_name: scope.tableName,
       embedding_space: embeddingSpace ?? null,
     },
@@ -30,22 +45,27 @@ export function makeMetadata(
 /**
  * Reads and checks what a collection says about itself; undefined for one that says nothing, such as one that the platform made before.
  *
- * @throws {@link VectorStoreError} with code `isolation_violated` for a collection of another tenant or table, whatever its name.
+ * @throws {@link VectorStoreError} with code `isolation_violated` for a collection of another tenant, table or mode, whatever its name.
  */
 export function readMetadata(scope: TenantScope, value: unknown): CollectionMetadata | undefined {
-  const metadata = (value as Record<string, Partial<CollectionMetadata> | undefined> | null | undefined)?.[metadataKey];
-  if (metadata === undefined || metadata === null) return undefined;
-  if (metadata.format_version !== formatVersion) {
+  const identity = (value as Partial<CollectionMetadata> | null | undefined)?.pulse_ai_providers;
+  if (identity === undefined || identity === null) return undefined;
+  if (identity.format_version !== formatVersion) {
     throw new VectorStoreError(
-      `The collection ${scope.collection} has the format ${String(metadata.format_version)}; this version of @pulse/ai-providers reads ${formatVersion}.`,
+      `The collection ${scope.collection} has the format ${String(identity.format_version)}; this version of @pulse/ai-providers reads ${formatVersion}.`,
       { code: 'unsupported_operation', collection: scope.collection },
     );
   }
-  if (metadata.client_id !== scope.tenantId || metadata.table_name !== scope.tableName) {
+  const isOurs = identity.mode === scope.mode && identity.client_id === ownerOf(scope);
+  if (!isOurs || identity.table_name !== scope.tableName) {
     throw new VectorStoreError(
       `The collection ${scope.collection} says that it belongs to another tenant or table than ${scope.tenantId} and ${scope.tableName}; it was not touched.`,
       { code: 'isolation_violated', collection: scope.collection },
     );
   }
-  return metadata as CollectionMetadata;
+  return value as CollectionMetadata;
+}
+
+function ownerOf({ mode, tenantId }: TenantScope): number | null {
+  return mode === 'shared' ? null : tenantId;
 }

@@ -24,7 +24,7 @@ export async function connect(target: QdrantTarget, timeoutMs: number): Promise<
   }
 }
 
-async function connectToServer(address: QdrantServerAddress, timeoutMs: number): Promise<QdrantClientLike> {
+export async function connectToServer(address: QdrantServerAddress, timeoutMs: number): Promise<QdrantClientLike> {
   const { QdrantClient } = await loadPeer(
     '@qdrant/js-client-rest',
     'A Qdrant server',

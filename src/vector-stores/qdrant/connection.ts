@@ -4,9 +4,11 @@ import { AiProviderError, VectorStoreError } from '../../errors.js';
 import { memoizeAsync } from '../../internal/memoize-async.js';
 import { withDeadline } from '../../internal/with-deadline.js';
 import { connect } from './connect.js';
+import type { TenantScope } from './filter.js';
 import type { ResolvedOptions } from './options.js';
 import type { QdrantClientLike } from './qdrant-client-like.js';
 import { deadlineError, type FailedRequest, failed, invalidResponse, toVectorStoreError } from './qdrant-errors.js';
+import { TenantClients } from './tenant-clients.js';
 
 const retries = 3;
 const firstBackoffMs = 200;
@@ -15,7 +17,8 @@ const longestBackoffMs = 2_000;
 export interface RequestOptions {
   /** What is tried, for messages. */
   readonly operation: string;
-  readonly collection?: string | undefined;
+  /** Whose points it touches. Undefined for what is about the whole server. */
+  readonly scope?: Pick<TenantScope, 'tenantId' | 'collection'> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -26,11 +29,16 @@ export interface RequestOptions {
 export class QdrantConnection {
   readonly #options: ResolvedOptions;
   readonly #connect;
+  readonly #tenantClients: TenantClients | undefined;
   readonly #closing = new AbortController();
   #hasConnected = false;
 
   constructor(options: ResolvedOptions) {
     this.#options = options;
+    const { target, apiKeyForTenant, timeoutMs } = options;
+    if (target.kind === 'server' && apiKeyForTenant !== undefined) {
+      this.#tenantClients = new TenantClients(target.address, apiKeyForTenant, timeoutMs);
+    }
     this.#connect = memoizeAsync(() => {
       this.#hasConnected = true;
       return connect(options.target, options.timeoutMs);
@@ -47,9 +55,9 @@ export class QdrantConnection {
    * @throws `VectorStoreError`; the reason of `signal`, untouched.
    */
   async request<Value>(options: RequestOptions, send: (client: QdrantClientLike) => Promise<Value>): Promise<Value> {
-    const request = { operation: options.operation, collection: options.collection, endpoint: this.endpoint };
+    const request = this.describe(options);
     const { timeoutMs } = this.#options;
-    return withDeadline((signal) => this.#sendWithRetries(request, send, signal), {
+    return withDeadline((signal) => this.#sendWithRetries(request, send, signal, options.scope?.tenantId), {
       timeoutMs,
       signals: [options.signal, this.#closing.signal],
       timeoutError: () => deadlineError(request, timeoutMs),
@@ -66,11 +74,25 @@ export class QdrantConnection {
   ): Promise<void> {
     const result = await this.request(options, send);
     if (result?.status === 'completed') return;
-    const request = { operation: options.operation, collection: options.collection, endpoint: this.endpoint };
-    throw failed(request, 'was accepted but not completed in time; it may still happen, and is safe to send again', {
-      code: 'deadline_exceeded',
-      isRetryable: true,
-    });
+    throw failed(
+      this.describe(options),
+      'was accepted but not completed in time; it may still happen, and is safe to send again',
+      {
+        code: 'deadline_exceeded',
+        isRetryable: true,
+      },
+    );
+  }
+
+  /** A request, as errors tell of it. */
+  describe({ operation, scope }: RequestOptions): FailedRequest {
+    return { operation, collection: scope?.collection, endpoint: this.endpoint };
+  }
+
+  /** A tenant with a key of its own has a client of its own: the client's way to set headers for one call is lost at its first await. */
+  async #clientFor(tenantId: number | undefined): Promise<QdrantClientLike> {
+    if (tenantId === undefined || this.#tenantClients === undefined) return (await this.#connect()).client;
+    return this.#tenantClients.get(tenantId);
   }
 
   /** Fails what is under way with `aborted_by_close`, and closes what this connection opened. May be called again. */
@@ -87,10 +109,11 @@ export class QdrantConnection {
     request: FailedRequest,
     send: (client: QdrantClientLike) => Promise<Value>,
     signal: AbortSignal,
+    tenantId: number | undefined,
   ): Promise<Value> {
     const attempt = async (): Promise<Value> => {
       try {
-        const { client } = await this.#connect();
+        const client = await this.#clientFor(tenantId);
         const value = await send(client);
         if (value === undefined || value === null) throw invalidResponse(request, 'a result');
         return value;

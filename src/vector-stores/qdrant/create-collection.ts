@@ -1,17 +1,11 @@
-import type { CreateCollectionOptions } from '../../core/vector-store.js';
-import { AiProviderError, EmbeddingSpaceMismatchError, VectorStoreError } from '../../errors.js';
-import { requireNonEmptyString, requirePositiveInteger } from '../../internal/validate.js';
-import type { Collection, CollectionCatalog } from './collection-catalog.js';
+import { VectorStoreError } from '../../errors.js';
+import { type Collection, type CollectionCatalog, requireDimension, requirePin } from './collection-catalog.js';
 import { makeMetadata } from './collection-metadata.js';
+import { type CheckedCollectionOptions, collectionRequest, type PayloadIndexType } from './collection-request.js';
 import type { QdrantConnection } from './connection.js';
 import { type TenantScope, tenantFilter } from './filter.js';
 import { collectionName } from './naming.js';
 import type { QdrantClientLike } from './qdrant-client-like.js';
-
-const defaultVectorSize = 1536;
-
-/** As the platform has them. `full_scan_threshold` is in kilobytes: smaller segments are scanned, which is faster there than the graph. */
-const hnswConfig = { m: 16, ef_construct: 100, full_scan_threshold: 10_000 };
 
 /** Makes the collection of a tenant's table, or makes sure that the one that exists is the one that is asked for. */
 export async function createCollection(
@@ -19,50 +13,49 @@ export async function createCollection(
   catalog: CollectionCatalog,
   tenantId: number,
   tableName: string,
-  options: CreateCollectionOptions,
-): Promise<void> {
-  const vectorSize = requirePositiveInteger(options.vectorSize ?? defaultVectorSize, 'vectorSize');
-  const embeddingSpace =
-    options.embeddingSpace === undefined ? undefined : requireNonEmptyString(options.embeddingSpace, 'embeddingSpace');
-  const { signal } = options;
-  const scope = { tenantId, tableName, collection: collectionName(tenantId, tableName) };
-
+  options: CheckedCollectionOptions,
+  signal: AbortSignal | undefined,
+): Promise<Collection> {
   let collection = await catalog.find(tenantId, tableName, signal);
   if (collection === undefined) {
-    const request = {
-      vectors: { size: vectorSize, distance: 'Cosine' },
-      hnsw_config: hnswConfig,
-      metadata: makeMetadata(scope, embeddingSpace),
-    };
-    await create(connection, scope, request, signal);
-    collection = await catalog.find(tenantId, tableName, signal);
-    if (collection === undefined) throw notThere(scope);
+    const mode = options.mode ?? 'collection';
+    const scope = { tenantId, tableName, mode, collection: collectionName(tenantId, tableName, mode) };
+    await createIfAbsent(connection, scope, options, signal);
+    collection = await catalog.require(tenantId, tableName, signal);
   }
-  requireSameVectors(collection, vectorSize);
+  requireMode(collection, options);
+  requireDimension(collection, options.vectorSize);
   if (collection.metadata === undefined) {
-    collection = await adopt(connection, catalog, collection, embeddingSpace, signal);
+    await adopt(connection, collection.scope, options.embeddingSpace, signal);
+    collection = await catalog.require(tenantId, tableName, signal);
+    requireMetadata(collection, connection.endpoint);
   }
-  requireSamePin(collection, embeddingSpace);
-  await indexTenant(connection, scope, signal);
+  requirePin(collection, options.embeddingSpace);
+  await createIndexes(connection, collection, options.payloadIndexes, signal);
+  return collection;
 }
 
-/** Idempotent: another process may have made it a moment ago, and then the caller looks at what is there. */
-async function create(
+/** Another process may have made it a moment ago; the caller looks at what is there. */
+export async function createIfAbsent(
   connection: QdrantConnection,
   scope: TenantScope,
-  request: Record<string, unknown>,
+  options: CheckedCollectionOptions,
   signal: AbortSignal | undefined,
+  extraMetadata: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
-  const options = { operation: 'creating', collection: scope.collection, signal };
+  const { metadata, ...request } = collectionRequest(scope, options);
+  const body = { ...request, metadata: { ...(metadata as object), ...extraMetadata } };
   try {
-    await connection.request(options, (client) => createWithMetadata(client, scope.collection, request));
+    await connection.request({ operation: 'creating', scope, signal }, (client) =>
+      createWithMetadata(client, scope.collection, body),
+    );
   } catch (error) {
     if (!(error instanceof VectorStoreError) || !isConflict(error)) throw error;
   }
 }
 
 function isConflict(error: VectorStoreError): boolean {
-  // Servers before 1.8 say 400.
+  // Older servers say 400.
   return error.status === 409 || (error.status === 400 && /already exists/i.test(error.message));
 }
 
@@ -78,70 +71,59 @@ function createWithMetadata(
 
 /**
  * Writes our metadata onto a collection that has none: one that the platform made, or a server's own client. Its name says whose it is. Which
- * model its vectors came from, nobody can tell: with points in it, it cannot be pinned to an embedding space.
+ * model its vectors came from, nobody can tell: with points in it, it is not pinned to an embedding space.
  */
 async function adopt(
   connection: QdrantConnection,
-  catalog: CollectionCatalog,
-  { scope }: Collection,
+  scope: TenantScope,
   embeddingSpace: string | undefined,
   signal: AbortSignal | undefined,
-): Promise<Collection> {
-  if (embeddingSpace !== undefined) {
-    const { count } = await connection.request(
-      { operation: 'counting', collection: scope.collection, signal },
-      (client) => client.count(scope.collection, { filter: tenantFilter(scope), exact: true }),
-    );
-    if (count > 0) throw pinMismatch(scope, 'unknown (it was made without one)', embeddingSpace);
-  }
-  await connection.request({ operation: 'writing the metadata', collection: scope.collection, signal }, (client) =>
-    client.updateCollection(scope.collection, { metadata: makeMetadata(scope, embeddingSpace) }),
+): Promise<void> {
+  const { count } = await connection.request({ operation: 'counting', scope, signal }, (client) =>
+    client.count(scope.collection, { filter: tenantFilter(scope), exact: true }),
   );
-  const adopted = await catalog.find(scope.tenantId, scope.tableName, signal);
-  if (adopted?.metadata !== undefined) return adopted;
+  const metadata = makeMetadata(scope, count === 0 ? embeddingSpace : undefined);
+  await connection.request({ operation: 'writing the metadata', scope, signal }, (client) =>
+    client.updateCollection(scope.collection, { metadata }),
+  );
+}
+
+function requireMetadata({ scope, metadata }: Collection, endpoint: string): void {
+  if (metadata !== undefined) return;
   throw new VectorStoreError(
-    `Qdrant at ${connection.endpoint} does not keep a collection's metadata, which names its tenant and its embedding space. It needs Qdrant 1.16 or later.`,
+    `Qdrant at ${endpoint} does not keep a collection's metadata, which names its tenant and its embedding space. It needs Qdrant 1.16 or later.`,
     { code: 'unsupported_operation', collection: scope.collection },
   );
 }
 
-function requireSameVectors(collection: Collection, vectorSize: number): void {
-  if (collection.vectorSize === vectorSize) return;
-  throw new AiProviderError(
-    `The collection ${collection.scope.collection} exists with vectors of ${collection.vectorSize} dimensions, not ${vectorSize}. ` +
-      'Vectors of another model need a collection of their own.',
-    { code: 'dimension_mismatch' },
+function requireMode({ scope }: Collection, { mode }: CheckedCollectionOptions): void {
+  if (mode === undefined || mode === scope.mode) return;
+  throw new VectorStoreError(
+    `The table ${scope.tableName} of tenant ${scope.tenantId} is in the mode '${scope.mode}', in the collection ${scope.collection}. Use moveTenant to bring it to '${mode}'.`,
+    { code: 'unsupported_operation', collection: scope.collection },
   );
 }
 
-function requireSamePin({ scope, metadata }: Collection, embeddingSpace: string | undefined): void {
-  const pinned = metadata?.embedding_space ?? undefined;
-  if (embeddingSpace === undefined || pinned === embeddingSpace) return;
-  throw pinMismatch(scope, pinned ?? 'unknown (it was made without one)', embeddingSpace);
+/** Makes what is missing, each time: a crash may have come between the collection and its indexes. */
+export async function createIndexes(
+  connection: QdrantConnection,
+  { scope, response }: Collection,
+  payloadIndexes: Readonly<Record<string, PayloadIndexType>>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const tenantIndex = scope.mode === 'shared' ? { type: 'keyword', is_tenant: true } : 'integer';
+  const existing: Readonly<Record<string, unknown>> = response.payload_schema ?? {};
+  for (const [field, schema] of Object.entries({ client_id: tenantIndex, ...payloadIndexes })) {
+    if (Object.hasOwn(existing, field)) continue;
+    await connection.change({ operation: `indexing ${field}`, scope, signal }, (client) =>
+      client.createPayloadIndex(scope.collection, { field_name: field, field_schema: schema, wait: true }),
+    );
+  }
 }
 
-function pinMismatch(scope: TenantScope, expected: string, received: string): EmbeddingSpaceMismatchError {
-  return new EmbeddingSpaceMismatchError(
-    `The collection ${scope.collection} holds vectors of the embedding space ${expected}, not ${received}. Vectors of two spaces cannot be compared: ` +
-      'use the model it was made with, or build a new collection and embed its records again.',
-    { expected, received },
-  );
-}
-
-/** Each time, since a crash may have come between the collection and its index; a server that has it does nothing. */
-function indexTenant(connection: QdrantConnection, scope: TenantScope, signal: AbortSignal | undefined): Promise<void> {
-  return connection.change({ operation: 'indexing client_id', collection: scope.collection, signal }, (client) =>
-    client.createPayloadIndex(scope.collection, { field_name: 'client_id', field_schema: 'integer', wait: true }),
-  );
-}
-
-function notThere(scope: TenantScope): VectorStoreError {
-  return new VectorStoreError(
-    `The collection ${scope.collection} was created but is not there; somebody dropped it meanwhile.`,
-    {
-      code: 'collection_not_found',
-      collection: scope.collection,
-      isRetryable: true,
-    },
-  );
+/** The metadata fields that a collection has indexes for. */
+export function indexesOf({ response }: Collection): Record<string, PayloadIndexType> {
+  const schema: Readonly<Record<string, { data_type: PayloadIndexType }>> = response.payload_schema ?? {};
+  const fields = Object.entries(schema).filter(([field]) => field !== 'client_id');
+  return Object.fromEntries(fields.map(([field, { data_type: type }]) => [field, type]));
 }

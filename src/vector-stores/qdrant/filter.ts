@@ -1,9 +1,11 @@
 import { requireFilter } from './filter-shape.js';
+import type { CollectionMode } from './naming.js';
 
 /** Whose points a request may touch: every request to Qdrant is made from one of these. */
 export interface TenantScope {
   readonly tenantId: number;
   readonly tableName: string;
+  readonly mode: CollectionMode;
   /** The collection that holds them. */
   readonly collection: string;
 }
@@ -13,9 +15,12 @@ export interface QdrantFilter {
   readonly must: readonly QdrantCondition[];
 }
 
-/** What a point's payload says about whose it is; written to every point and asked of every hit. */
-export function tenantValue(scope: TenantScope): number | string {
-  return scope.tenantId;
+/**
+ * What a point's payload says about whose it is; written to every point and asked of every hit. An integer as in the platform's existing points;
+ * a string where tenants share a collection, since only a keyword index can be an `is_tenant` one.
+ */
+export function tenantValue({ tenantId, mode }: Pick<TenantScope, 'tenantId' | 'mode'>): number | string {
+  return mode === 'shared' ? String(tenantId) : tenantId;
 }
 
 /**

@@ -4,6 +4,8 @@ import { describeValue, requireTenantId } from '../../internal/validate.js';
 
 /** The longest name that a Qdrant server takes. */
 const maxCollectionNameLength = 255;
+/** Room for what comes after a name: `@12`, `@live`. */
+const suffixLength = 8;
 /** The UUID namespace of our point ids; a new one would store every record a second time. */
 const pointNamespace = Buffer.from('6f1c1f0e2b6b5d0f9a3e7c5d41b8a2e7', 'hex');
 const tablePattern = /^[a-z][a-z0-9_]*$/;
@@ -15,19 +17,38 @@ export function requireTableName(value: unknown): string {
 }
 
 /**
- * The collection of one tenant and table, as the platform names it: `client_{id}_{table}`. No two pairs share a name, since a table's name
- * starts with a letter: `client_1_2_x` can only be asked for as tenant 1 and table `2_x`, which is refused.
- *
- * @throws {@link InvalidInputError} for an invalid tenant or table, or a name of more than 255 characters.
+ * `collection`: a collection for each tenant and table, as the platform has it. `shared`: one for each table, for all tenants, since a server
+ * does not scale past a few hundred collections.
  */
-export function collectionName(tenantId: number, tableName: string): string {
-  return requireNameLength(`client_${requireTenantId(tenantId)}_${requireTableName(tableName)}`);
+export type CollectionMode = 'collection' | 'shared';
+
+/**
+ * The collection of a tenant's table: `client_{id}_{table}`, or `shared_{table}`. No two of them have one name, since a table's name starts
+ * with a letter: `client_1_2_x` could only be asked for as tenant 1 and table `2_x`, which is refused.
+ *
+ * @throws {@link InvalidInputError} for an invalid tenant or table, or a name that is too long for the server (255 characters).
+ */
+export function collectionName(tenantId: number, tableName: string, mode: CollectionMode = 'collection'): string {
+  const owner = mode === 'shared' ? 'shared' : `client_${requireTenantId(tenantId)}`;
+  return requireNameLength(`${owner}_${requireTableName(tableName)}`);
+}
+
+/** Which tenant and table a collection is of, or undefined for a name that is not ours; a `shared` one has no tenant. */
+export function parseCollectionName(
+  name: string,
+): { readonly tenantId?: number; readonly tableName: string } | undefined {
+  const [, tenant, dedicated, shared] =
+    /^(?:client_([1-9][0-9]{0,15})_([a-z][a-z0-9_]*)|shared_([a-z][a-z0-9_]*))$/.exec(name) ?? [];
+  if (shared !== undefined) return { tableName: shared };
+  if (dedicated === undefined || !Number.isSafeInteger(Number(tenant))) return undefined;
+  return { tenantId: Number(tenant), tableName: dedicated };
 }
 
 function requireNameLength(name: string): string {
-  if (name.length <= maxCollectionNameLength) return name;
+  const longest = maxCollectionNameLength - suffixLength;
+  if (name.length <= longest) return name;
   throw new InvalidInputError(
-    `Expected \`tableName\` to make a collection name of at most ${maxCollectionNameLength} characters, got ${name.length}.`,
+    `Expected \`tableName\` to make a collection name of at most ${longest} characters, got ${name.length}.`,
   );
 }
 

@@ -17,6 +17,11 @@ export interface PulseQdrantClientOptions {
   readonly https?: boolean | undefined;
   /** An API key or a JWT of the server. Never logged, never in an error. */
   readonly apiKey?: string | undefined;
+  /**
+   * The key or JWT of one tenant, asked for before each request about that tenant's points: a JWT that reaches only the tenant's collections
+   * (`client_{id}_*` by name) makes the server itself keep tenants apart.
+   */
+  readonly apiKeyForTenant?: ((tenantId: number) => string | Promise<string>) | undefined;
   /** `':memory:'`, or a folder to keep vectors in: the in-process engine, which needs no server. */
   readonly location?: string | undefined;
   /** A client of your own; it is used as it is and never closed. */
@@ -40,6 +45,7 @@ export type QdrantTarget =
   | { readonly kind: 'client'; readonly endpoint: string; readonly client: QdrantClientLike };
 
 export interface ResolvedOptions {
+  readonly apiKeyForTenant: PulseQdrantClientOptions['apiKeyForTenant'];
   readonly target: QdrantTarget;
   readonly timeoutMs: number;
 }
@@ -47,7 +53,7 @@ export interface ResolvedOptions {
 const defaultPort = 6333;
 const defaultTimeoutMs = 120_000;
 const places = ['url', 'host', 'location', 'client'] as const;
-const serverOnly = ['port', 'https', 'apiKey'] as const;
+const serverOnly = ['port', 'https', 'apiKey', 'apiKeyForTenant'] as const;
 
 /** @throws {@link InvalidInputError} for options that contradict each other or have the wrong form. */
 export function resolveOptions(options: PulseQdrantClientOptions): ResolvedOptions {
@@ -59,6 +65,7 @@ export function resolveOptions(options: PulseQdrantClientOptions): ResolvedOptio
   }
   return {
     target: resolveTarget(options),
+    apiKeyForTenant: requireFunction(options.apiKeyForTenant, 'apiKeyForTenant'),
     timeoutMs: requireTimeout(options.timeoutMs ?? defaultTimeoutMs),
   };
 }
@@ -92,7 +99,8 @@ function resolveAddress(options: PulseQdrantClientOptions): QdrantServerAddress 
     return { ...parseUrl(options.url, port), apiKey };
   }
   const host = requireHost(options.host ?? 'localhost');
-  const https = options.https ?? (apiKey !== undefined && !isThisMachine(host));
+  const sendsKey = apiKey !== undefined || options.apiKeyForTenant !== undefined;
+  const https = options.https ?? (sendsKey && !isThisMachine(host));
   if (typeof https !== 'boolean') {
     throw new InvalidInputError(`Expected \`https\` to be a boolean, got ${describeValue(https)}.`);
   }
@@ -148,6 +156,11 @@ function requirePort(value: unknown, name: string): number {
   const port = requirePositiveInteger(value, name);
   if (port <= 65_535) return port;
   throw new InvalidInputError(`Expected \`${name}\` to be a port from 1 to 65535, got ${port}.`);
+}
+
+function requireFunction<Value>(value: Value, name: string): Value {
+  if (value === undefined || typeof value === 'function') return value;
+  throw new InvalidInputError(`Expected \`${name}\` to be a function, got ${describeValue(value)}.`);
 }
 
 function requireTimeout(value: unknown): number {

@@ -1,72 +1,159 @@
-import type { SearchOptions, SimilarRecord } from '../../core/vector-store.js';
-import { InvalidInputError } from '../../errors.js';
-import { describeValue, requirePositiveInteger } from '../../internal/validate.js';
-import type { Collection } from './collection-catalog.js';
+import type { SimilarRecord } from '../../core/vector-store.js';
+import { VectorStoreError } from '../../errors.js';
+import { type Collection, requireDimension } from './collection-catalog.js';
+import { sparseVectorName } from './collection-request.js';
 import type { QdrantConnection } from './connection.js';
 import { type TenantScope, tenantFilter } from './filter.js';
 import { requireOwnPayload } from './payload.js';
-import type { QdrantPoint } from './qdrant-client-like.js';
+import type { QdrantPoint, QdrantRequest } from './qdrant-client-like.js';
 import { invalidResponse } from './qdrant-errors.js';
-import { requireDimension, requireVector, toWireVector } from './vectors.js';
+import type { CheckedHybridSearch, CheckedSearch } from './search-options.js';
+import { denseVectorOf, toWireVector } from './vectors.js';
 
-const defaultLimit = 10;
-const defaultScoreThreshold = 0.7;
-/** How many candidates the graph search keeps: the platform's choice, near 0.98 recall at m 16. */
+/** How many candidates the graph search keeps: the platform's choice. */
 const hnswEf = 128;
+/** How many times more candidates than hits a quantised search rescores with the original vectors. */
+const oversampling = 2;
 
-/** A search whose options were checked. */
-export interface CheckedSearch {
-  readonly vector: ArrayLike<number>;
-  readonly limit: number;
-  readonly scoreThreshold: number;
-  readonly filter: unknown;
+/** A hit; its vector is there where it was asked for. */
+export interface VectorHit extends SimilarRecord {
+  /** Of length 1, whatever its length when it was stored. */
+  readonly vector?: Float32Array;
 }
 
-/** @throws {@link InvalidInputError} before any I/O. */
-export function checkSearch(scope: TenantScope, vector: unknown, options: SearchOptions): CheckedSearch {
-  // Made once here for its checks, and again for the request.
-  tenantFilter(scope, options.filter);
-  return {
-    vector: requireVector(vector, 'the query vector'),
-    limit: requirePositiveInteger(options.limit ?? defaultLimit, 'limit'),
-    scoreThreshold: requireSimilarity(options.scoreThreshold ?? defaultScoreThreshold, 'scoreThreshold'),
-    filter: options.filter,
-  };
-}
-
-/** @throws {@link InvalidInputError} unless `value` is a cosine similarity. */
-function requireSimilarity(value: unknown, name: string): number {
-  if (typeof value === 'number' && value >= -1 && value <= 1) return value;
-  throw new InvalidInputError(`Expected \`${name}\` to be a number from -1 to 1, got ${describeValue(value)}.`);
+export interface HitGroup {
+  /** The value of the field that the hits have in common. */
+  readonly id: string | number;
+  readonly hits: VectorHit[];
 }
 
 export async function searchSimilar(
   connection: QdrantConnection,
-  { scope, vectorSize }: Collection,
+  collection: Collection,
   search: CheckedSearch,
   signal: AbortSignal | undefined,
-): Promise<SimilarRecord[]> {
-  requireDimension(search.vector.length, vectorSize, 'the query vector', scope.collection);
-  const filter = tenantFilter(scope, search.filter);
-  const { points } = await connection.request({ operation: 'search', collection: scope.collection, signal }, (client) =>
-    client.query(scope.collection, {
-      query: toWireVector(search.vector, client.acceptsFloat32Array === true),
-      filter,
-      params: { hnsw_ef: hnswEf },
-      limit: search.limit,
-      score_threshold: search.scoreThreshold,
-      with_payload: true,
-      with_vector: false,
-    }),
+): Promise<VectorHit[]> {
+  const { scope } = collection;
+  const request = { operation: 'search', scope, signal };
+  const response = await connection.request(request, (client) =>
+    client.query(scope.collection, searchRequest(collection, search, client.acceptsFloat32Array === true)),
   );
-  if (!Array.isArray(points)) {
-    const request = { operation: 'search', collection: scope.collection, endpoint: connection.endpoint };
-    throw invalidResponse(request, 'points');
-  }
-  return points.map((point) => toSimilarRecord(scope, point));
+  return toHits(connection, scope, response);
 }
 
-function toSimilarRecord(scope: TenantScope, point: QdrantPoint): SimilarRecord {
-  const { recordId, metadata } = requireOwnPayload(scope, point.payload);
-  return { id: String(point.id), score: point.score ?? Number.NaN, recordId, tableName: scope.tableName, metadata };
+/** All searches in one request; the hits of each in the order of the searches. */
+export async function searchBatch(
+  connection: QdrantConnection,
+  collection: Collection,
+  searches: readonly CheckedSearch[],
+  signal: AbortSignal | undefined,
+): Promise<VectorHit[][]> {
+  const { scope } = collection;
+  const request = { operation: 'batch search', scope, signal };
+  const responses = await connection.request(request, (client) =>
+    client.queryBatch(scope.collection, {
+      searches: searches.map((search) => searchRequest(collection, search, client.acceptsFloat32Array === true)),
+    }),
+  );
+  if (!Array.isArray(responses) || responses.length !== searches.length) {
+    throw invalidResponse(connection.describe(request), 'as many results as searches');
+  }
+  return responses.map((response) => toHits(connection, scope, response));
+}
+
+export async function searchGroups(
+  connection: QdrantConnection,
+  collection: Collection,
+  search: CheckedSearch,
+  { groupBy, groupSize }: { readonly groupBy: string; readonly groupSize: number },
+  signal: AbortSignal | undefined,
+): Promise<HitGroup[]> {
+  const { scope } = collection;
+  const request = { operation: 'group search', scope, signal };
+  const { groups } = await connection.request(request, (client) => {
+    const { offset: _, ...body } = searchRequest(collection, search, client.acceptsFloat32Array === true);
+    return client.queryGroups(scope.collection, { ...body, group_by: groupBy, group_size: groupSize });
+  });
+  if (!Array.isArray(groups)) throw invalidResponse(connection.describe(request), 'groups');
+  return groups.map(({ id, hits }) => ({ id, hits: toHits(connection, scope, { points: hits }) }));
+}
+
+/** Searches by meaning and by keywords, and merges the two lists on the server. */
+export async function searchHybrid(
+  connection: QdrantConnection,
+  collection: Collection,
+  search: CheckedHybridSearch,
+  signal: AbortSignal | undefined,
+): Promise<VectorHit[]> {
+  const { scope, hasSparseVectors } = collection;
+  if (!hasSparseVectors) {
+    throw new VectorStoreError(
+      `The collection ${scope.collection} has no sparse vectors; make it with \`hasSparseVectors: true\` for hybrid search.`,
+      { code: 'unsupported_operation', collection: scope.collection },
+    );
+  }
+  requireDimension(collection, search.vector.length);
+  // In each branch and around them: a branch without the tenant would let others' points push the tenant's own out of its list.
+  const filter = tenantFilter(scope, search.filter);
+  const limit = search.limit + search.offset;
+  const response = await connection.request({ operation: 'hybrid search', scope, signal }, (client) =>
+    client.query(scope.collection, {
+      prefetch: [
+        {
+          query: toWireVector(search.vector, client.acceptsFloat32Array === true),
+          filter,
+          limit,
+          params: searchParams(collection, search),
+        },
+        { query: search.sparseVector, using: sparseVectorName, filter, limit },
+      ],
+      query: { fusion: search.fusion },
+      filter,
+      limit: search.limit,
+      offset: search.offset,
+      with_payload: true,
+      with_vector: search.withVectors,
+    }),
+  );
+  return toHits(connection, scope, response);
+}
+
+function searchRequest(collection: Collection, search: CheckedSearch, acceptsFloat32Array: boolean): QdrantRequest {
+  requireDimension(collection, search.vector.length);
+  return {
+    query: toWireVector(search.vector, acceptsFloat32Array),
+    filter: tenantFilter(collection.scope, search.filter),
+    params: searchParams(collection, search),
+    limit: search.limit,
+    ...(search.offset > 0 ? { offset: search.offset } : {}),
+    score_threshold: search.scoreThreshold,
+    with_payload: true,
+    with_vector: search.withVectors,
+  };
+}
+
+function searchParams({ response }: Collection, { exact }: CheckedSearch): QdrantRequest {
+  const isQuantized = Boolean(response.config?.quantization_config);
+  return {
+    hnsw_ef: hnswEf,
+    ...(exact ? { exact: true } : {}),
+    ...(isQuantized ? { quantization: { rescore: true, oversampling } } : {}),
+  };
+}
+
+function toHits(connection: QdrantConnection, scope: TenantScope, response: { points?: QdrantPoint[] }): VectorHit[] {
+  if (Array.isArray(response?.points)) return response.points.map((point) => toHit(scope, point));
+  throw invalidResponse(connection.describe({ operation: 'search', scope }), 'points');
+}
+
+function toHit(scope: TenantScope, { id, score, payload, vector }: QdrantPoint): VectorHit {
+  const { recordId, metadata } = requireOwnPayload(scope, payload);
+  return {
+    id: String(id),
+    score: score ?? Number.NaN,
+    recordId,
+    tableName: scope.tableName,
+    metadata,
+    ...denseVectorOf({ vector }),
+  };
 }

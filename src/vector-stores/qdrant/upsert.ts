@@ -1,114 +1,144 @@
-import pLimit from 'p-limit';
-import type { VectorRecord } from '../../core/vector-store.js';
-import {
-  type AiProviderError,
-  InvalidInputError,
-  isAiProviderError,
-  PartialUpsertError,
-  type UpsertFailure,
-} from '../../errors.js';
-import { describeValue } from '../../internal/validate.js';
-import type { Collection } from './collection-catalog.js';
+import type { UpsertVectorsOptions, VectorRecord } from '../../core/vector-store.js';
+import { type AiProviderError, isAiProviderError, PartialUpsertError, type UpsertFailure } from '../../errors.js';
+import { type Collection, requireDimension, requirePin, requireWritable } from './collection-catalog.js';
+import { sparseVectorName } from './collection-request.js';
 import type { QdrantConnection } from './connection.js';
 import type { TenantScope } from './filter.js';
-import { pointId, requireRecordId } from './naming.js';
-import { ownershipPayload, requireMetadata } from './payload.js';
-import { requireDimension, requireVector, toWireVector } from './vectors.js';
+import { ownershipPayload } from './payload.js';
+import { toBatches } from './record-batches.js';
+import { type CheckedRecord, checkRecord, checkRecords, requireSameDimension } from './record-checks.js';
+import { toWireVector } from './vectors.js';
 
-/** A server refuses bodies over 32 MB and answers small requests sooner: at most 256 points and 8 MB each, four at a time. */
-const maxPointsPerRequest = 256;
-const maxBytesPerRequest = 8_000_000;
-const maxBytesPerPoint = 30_000_000;
+/** More than four at once gain nothing: JSON.stringify on this side is what takes the time. */
 const concurrentRequests = 4;
-/** The longest that a float32 gets as a JSON number, with its comma. */
-const maxBytesPerDimension = 24;
 
-export interface CheckedRecord {
-  readonly position: number;
-  readonly recordId: string | number;
-  readonly vector: ArrayLike<number>;
-  readonly payload: Record<string, unknown>;
-  /** The most bytes that the point takes in a request. */
-  readonly byteCount: number;
-  readonly pointId: string;
-}
+/** Runs work on the collection as it is now; a long upsert asks again for each of its requests. */
+export type UseCollection = <Value>(work: (collection: Collection) => Promise<Value>) => Promise<Value>;
 
-/**
- * Checks every record before the first is sent.
- *
- * @throws {@link InvalidInputError} with the position of the first bad record, also of one whose record id stands in the batch twice.
- */
-export function checkRecords(scope: TenantScope, records: readonly VectorRecord[]): CheckedRecord[] {
-  let vectorSize: number | undefined;
-  const positions = new Map<string, number>();
-  return Array.from(records, (record: unknown, position) => {
-    if (typeof record !== 'object' || record === null) {
-      throw new InvalidInputError(`Expected a record at position ${position}, got ${describeValue(record)}.`, {
-        position,
-      });
-    }
-    const { recordId: givenId, vector: givenVector, metadata: givenMetadata } = record as Partial<VectorRecord>;
-    const recordId = requireRecordId(givenId, position);
-    const vector = requireVector(givenVector, `the vector at position ${position}`, position);
-    vectorSize ??= vector.length;
-    requireSameLength(vector.length, vectorSize, position);
-    const payload = { ...requireMetadata(givenMetadata, position), ...ownershipPayload(scope, recordId) };
-    const id = pointId(scope.tenantId, scope.tableName, recordId);
-    const first = positions.get(id);
-    if (first !== undefined) {
-      throw new InvalidInputError(
-        `The records at positions ${first} and ${position} have the same record id; only one can be stored.`,
-        { position },
-      );
-    }
-    positions.set(id, position);
-    const byteCount = Buffer.byteLength(JSON.stringify(payload)) + vector.length * maxBytesPerDimension;
-    if (byteCount > maxBytesPerPoint) {
-      throw new InvalidInputError(
-        `The record at position ${position} takes up to ${byteCount} bytes; a server takes at most 32 MB.`,
-        { position },
-      );
-    }
-    return { position, recordId, vector, payload, byteCount, pointId: id };
-  });
-}
+/** One call of `upsertVectorsBatch`: a window of requests, and what became of each record. */
+export class Upsert {
+  readonly #connection: QdrantConnection;
+  readonly #useCollection: UseCollection;
+  readonly #options: UpsertVectorsOptions;
+  readonly #ids: string[] = [];
+  readonly #failures: UpsertFailure[] = [];
+  #storedCount = 0;
+  /** Why nothing more is sent: it would fail in the same way. */
+  #fatal: AiProviderError | undefined;
+  /** The caller's abort, or the end of the store. */
+  #interruption: { readonly reason: unknown } | undefined;
 
-function requireSameLength(length: number, first: number, position: number): void {
-  if (length === first) return;
-  throw new InvalidInputError(
-    `Expected the vector at position ${position} to have ${first} dimensions as those before it, got ${length}.`,
-    { position },
-  );
-}
+  constructor(connection: QdrantConnection, useCollection: UseCollection, options: UpsertVectorsOptions) {
+    this.#connection = connection;
+    this.#useCollection = useCollection;
+    this.#options = options;
+  }
 
-/**
- * Stores checked records, a few requests at a time.
- *
- * @throws {@link PartialUpsertError} naming the records that are not known to be stored; the caller's reason where `signal` was aborted.
- */
-export async function upsertRecords(
-  connection: QdrantConnection,
-  collection: Collection,
-  records: readonly CheckedRecord[],
-  signal: AbortSignal | undefined,
-): Promise<string[]> {
-  requireDimension(records[0]!.vector.length, collection.vectorSize, 'each vector', collection.scope.collection);
-  const limit = pLimit(concurrentRequests);
-  const failures: UpsertFailure[] = [];
-  let fatal: AiProviderError | undefined;
-  const send = async (batch: readonly CheckedRecord[]): Promise<void> => {
+  /**
+   * An array is checked as a whole before anything is sent; the records of an iterable as they come.
+   *
+   * @throws {@link PartialUpsertError} naming the records that are not known to be stored.
+   */
+  async run(
+    scope: Pick<TenantScope, 'tenantId' | 'tableName'>,
+    records: Iterable<VectorRecord> | AsyncIterable<VectorRecord>,
+  ): Promise<string[]> {
+    const checked = Array.isArray(records) ? checkRecords(scope, records) : checkAsTheyCome(scope, records);
+    const underWay = new Map<Promise<void>, ReadonlySet<string>>();
     try {
-      if (fatal !== undefined) throw fatal;
-      await upsertBatch(connection, collection, batch, signal);
-    } catch (error) {
-      if (!isAiProviderError(error) || error.code === 'aborted_by_close') throw error;
-      if (!isAboutThisBatch(error)) fatal ??= error;
-      for (const { position, recordId } of batch) failures.push({ position, recordId, error });
+      for await (const batch of toBatches(checked)) {
+        // Nothing is stored yet, so that what is wrong with the collection is an error of its own.
+        if (this.#ids.length === 0) await this.#useCollection(async (collection) => this.#check(collection, batch));
+        await this.#waitForPlace(underWay, batch);
+        for (const { pointId } of batch) this.#ids.push(pointId);
+        const sending = this.#send(batch).finally(() => underWay.delete(sending));
+        underWay.set(sending, new Set(batch.map(({ pointId }) => pointId)));
+        // What is left of an array is listed as failed; what is left of an iterable is not even read.
+        if (this.#fatal !== undefined && !Array.isArray(records)) break;
+        if (this.#interruption !== undefined) break;
+      }
+    } finally {
+      await Promise.all(underWay.keys());
     }
-  };
-  await Promise.all(splitIntoBatches(records).map((batch) => limit(send, batch)));
-  if (failures.length > 0) throw partialUpsertError(collection, failures, records.length);
-  return records.map((record) => record.pointId);
+    if (this.#interruption !== undefined) throw this.#interruption.reason;
+    if (this.#failures.length > 0) throw this.#toError();
+    return this.#ids;
+  }
+
+  /** Waits while the window is full, and while a request with one of these records is under way: the later one is to be stored last. */
+  async #waitForPlace(
+    underWay: Map<Promise<void>, ReadonlySet<string>>,
+    batch: readonly CheckedRecord[],
+  ): Promise<void> {
+    const isTwin = (ids: ReadonlySet<string>): boolean => batch.some(({ pointId }) => ids.has(pointId));
+    while (underWay.size >= concurrentRequests || [...underWay.values()].some(isTwin)) {
+      await Promise.race(underWay.keys());
+    }
+  }
+
+  /** Never rejects: what went wrong is kept for the end. */
+  async #send(batch: readonly CheckedRecord[]): Promise<void> {
+    try {
+      if (this.#fatal !== undefined) throw this.#fatal;
+      await this.#useCollection((collection) => this.#upsert(collection, batch));
+      this.#storedCount += batch.length;
+    } catch (error) {
+      if (!isAiProviderError(error) || error.code === 'aborted_by_close') {
+        this.#interruption ??= { reason: error };
+        return;
+      }
+      if (!isAboutThisBatch(error)) this.#fatal ??= error;
+      for (const { position, recordId } of batch) this.#failures.push({ position, recordId, error });
+      return;
+    }
+    this.#options.onProgress?.({ storedCount: this.#storedCount });
+  }
+
+  #check(collection: Collection, batch: readonly CheckedRecord[]): void {
+    requireWritable(collection);
+    requirePin(collection, this.#options.embeddingSpace);
+    requireDimension(collection, batch[0]!.vector.length);
+  }
+
+  async #upsert(collection: Collection, batch: readonly CheckedRecord[]): Promise<void> {
+    this.#check(collection, batch);
+    const { scope } = collection;
+    const request = { operation: 'upsert', scope, signal: this.#options.signal };
+    await this.#connection.change(request, (client) =>
+      client.upsert(scope.collection, {
+        wait: true,
+        points: batch.map((record) => toPoint(scope, record, client.acceptsFloat32Array === true)),
+      }),
+    );
+  }
+
+  #toError(): PartialUpsertError {
+    const failures = this.#failures.toSorted((a, b) => a.position - b.position);
+    const { position, error: cause } = failures[0]!;
+    return new PartialUpsertError(
+      `${failures.length} of ${this.#ids.length} records are not known to be stored, the first at position ${position}: ${cause.message}`,
+      {
+        failures,
+        upsertedCount: this.#storedCount,
+        isRetryable: failures.some(({ error }) => error.isRetryable),
+        cause,
+      },
+    );
+  }
+}
+
+async function* checkAsTheyCome(
+  scope: Pick<TenantScope, 'tenantId' | 'tableName'>,
+  records: Iterable<VectorRecord> | AsyncIterable<VectorRecord>,
+): AsyncGenerator<CheckedRecord> {
+  let position = 0;
+  let dimension: number | undefined;
+  for await (const record of records) {
+    const checked = checkRecord(scope, record, position++);
+    dimension ??= checked.vector.length;
+    requireSameDimension(checked, dimension);
+    yield checked;
+  }
 }
 
 /** A refused batch says nothing about the next one; a server that is gone, or a key that it does not take, does. */
@@ -116,55 +146,15 @@ function isAboutThisBatch(error: AiProviderError): boolean {
   return error.code === 'vector_store_failed' || error.code === 'invalid_response';
 }
 
-function upsertBatch(
-  connection: QdrantConnection,
-  { scope }: Collection,
-  batch: readonly CheckedRecord[],
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  return connection.change({ operation: 'upsert', collection: scope.collection, signal }, (client) =>
-    client.upsert(scope.collection, {
-      wait: true,
-      points: batch.map(({ pointId: id, vector, payload }) => ({
-        id,
-        vector: toWireVector(vector, client.acceptsFloat32Array === true),
-        payload,
-      })),
-    }),
-  );
-}
-
-function splitIntoBatches(records: readonly CheckedRecord[]): CheckedRecord[][] {
-  const batches: CheckedRecord[][] = [];
-  let batch: CheckedRecord[] = [];
-  let byteCount = 0;
-  for (const record of records) {
-    if (
-      batch.length === maxPointsPerRequest ||
-      (batch.length > 0 && byteCount + record.byteCount > maxBytesPerRequest)
-    ) {
-      batches.push(batch);
-      batch = [];
-      byteCount = 0;
-    }
-    batch.push(record);
-    byteCount += record.byteCount;
-  }
-  if (batch.length > 0) batches.push(batch);
-  return batches;
-}
-
-function partialUpsertError({ scope }: Collection, failures: UpsertFailure[], recordCount: number): PartialUpsertError {
-  failures.sort((a, b) => a.position - b.position);
-  const first: AiProviderError = failures[0]!.error;
-  return new PartialUpsertError(
-    `${failures.length} of ${recordCount} records are not known to be stored in the collection ${scope.collection}, the first at position ${failures[0]!.position}: ${first.message}`,
-    {
-      failures,
-      upsertedCount: recordCount - failures.length,
-      isRetryable: failures.some(({ error }) => error.isRetryable),
-      collection: scope.collection,
-      cause: first,
-    },
-  );
+export function toPoint(
+  scope: TenantScope,
+  { pointId, recordId, vector, sparseVector, metadata }: Omit<CheckedRecord, 'position' | 'byteCount'>,
+  acceptsFloat32Array: boolean,
+): Record<string, unknown> {
+  const dense = toWireVector(vector, acceptsFloat32Array);
+  return {
+    id: pointId,
+    vector: sparseVector === undefined ? dense : { '': dense, [sparseVectorName]: sparseVector },
+    payload: { ...metadata, ...ownershipPayload(scope, recordId) },
+  };
 }

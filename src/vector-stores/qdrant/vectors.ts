@@ -1,4 +1,5 @@
-import { AiProviderError, InvalidInputError } from '../../errors.js';
+import type { SparseVector } from '../../core/vector-store.js';
+import { InvalidInputError } from '../../errors.js';
 import { describeValue } from '../../internal/validate.js';
 
 /**
@@ -47,13 +48,22 @@ export function requireVector(value: unknown, name: string, position?: number): 
   return value;
 }
 
-/** @throws `AiProviderError` with code `dimension_mismatch` where a vector does not fit its collection. */
-export function requireDimension(actual: number, expected: number, name: string, collection: string): void {
-  if (actual === expected) return;
-  throw new AiProviderError(
-    `Expected ${name} to have ${expected} dimensions as the collection ${collection} has, got ${actual}. It was most likely made by another model.`,
-    { code: 'dimension_mismatch' },
-  );
+/** @throws {@link InvalidInputError}, with the position. */
+export function requireSparseVector(value: unknown, name: string, position?: number): SparseVector | undefined {
+  if (value === undefined) return undefined;
+  const { indices, values } = (value ?? {}) as Partial<SparseVector>;
+  if (!isNumberArray(indices) || !isNumberArray(values) || indices.length !== values.length) {
+    throw invalid(`Expected ${name} to have as many indices as values.`, position);
+  }
+  const copy = { indices: Array.from(indices), values: Array.from(values) };
+  const areIndices = copy.indices.every((index) => Number.isInteger(index) && index >= 0 && index < 2 ** 32);
+  if (!areIndices || new Set(copy.indices).size !== copy.indices.length) {
+    throw invalid(`Expected the indices of ${name} to be different unsigned 32-bit integers.`, position);
+  }
+  if (!copy.values.every((element) => Number.isFinite(Math.fround(element)))) {
+    throw invalid(`Expected the values of ${name} to be finite float32 numbers.`, position);
+  }
+  return copy;
 }
 
 /** As JSON needs it: a `Float32Array` would go out as an object with a key for each index. */
@@ -64,6 +74,13 @@ export function toWireVector(
   if (Array.isArray(vector)) return vector;
   if (acceptsFloat32Array && vector instanceof Float32Array) return vector;
   return Array.from(vector);
+}
+
+/** The dense vector of a point, where it came along; it stands under an empty name where there is a sparse one beside it. */
+export function denseVectorOf({ vector }: { readonly vector?: unknown }): { vector?: Float32Array } {
+  const dense = isNumberArray(vector) ? vector : (vector as Record<string, unknown> | null | undefined)?.[''];
+  if (!isNumberArray(dense)) return {};
+  return { vector: dense instanceof Float32Array ? dense : Float32Array.from(dense) };
 }
 
 function isNumberArray(value: unknown): value is ArrayLike<number> {

@@ -14,6 +14,7 @@ describe('calculateCost', () => {
     ['zero is a price for an unknown count', { cost_per_1k_tokens: 0 }, null, null, '0'],
     ['input and output apart', { cost_per_1k_input_tokens: 0.15, cost_per_1k_output_tokens: 0.6 }, 1000, 500, '0.45'],
     ['what binary floats get wrong', { cost_per_1k_tokens: 0.1 }, 3000, 0, '0.3'],
+    ['a price of many decimals', { cost_per_1k_tokens: '1e-20' }, 1, 0, '0.00000000000000000000001'],
     ['no price', {}, 7, 0, null],
     ['no price but nothing used', {}, 0, 0, '0'],
     ['only the other price', { cost_per_1k_output_tokens: 1 }, 7, 0, null],

@@ -158,6 +158,16 @@ describe('HybridProviderManager and embedding spaces', () => {
     });
   });
 
+  it('a required space is required also where others are allowed', async () => {
+    const { manager, gateway } = setUp({ ...gatewayRow, fallbackIntegrationId: 2 }, localRow);
+    await manager.initializeProviders(1);
+    gateway.provider(1).onEmbed = down();
+    const requiredSpace = embeddingSpaceId(spaceOf('paid', 8));
+    await expect(
+      manager.generateEmbeddings(texts(20), { tenantId: 1, requiredSpace, allowOtherSpace: true }),
+    ).rejects.toMatchObject({ errors: [{ code: 'unavailable' }, { code: 'embedding_space_mismatch' }] });
+  });
+
   it('refuses vectors whose dimension turns out to be another', async () => {
     const { manager } = setUp(gatewayRow);
     const requiredSpace = embeddingSpaceId(spaceOf('paid', 1536));
@@ -232,6 +242,19 @@ describe('HybridProviderManager.generateText', () => {
       retryAfterMs: expect.any(Number),
     });
     expect(provider.textCalls).toHaveLength(3);
+  });
+
+  it('counts only failures in a row', async () => {
+    const { manager, gateway } = setUp(gatewayRow);
+    await manager.initializeProviders(1);
+    for (let round = 0; round < 2; round++) {
+      for (let count = 0; count < 2; count++) {
+        gateway.provider(1).onText = down();
+        await expect(manager.generateText('Hello', { tenantId: 1 })).rejects.toMatchObject({ code: 'unavailable' });
+      }
+      gateway.provider(1).onText = undefined;
+      expect((await manager.generateText('Hello', { tenantId: 1 })).failedOver).toEqual([]);
+    }
   });
 });
 

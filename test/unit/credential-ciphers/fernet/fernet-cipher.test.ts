@@ -8,7 +8,7 @@ import generate from '../../../fixtures/fernet/generate.json' with { type: 'json
 import invalid from '../../../fixtures/fernet/invalid.json' with { type: 'json' };
 import verify from '../../../fixtures/fernet/verify.json' with { type: 'json' };
 
-const newKey = () => `${randomBytes(32).toString('base64url')}=`;
+const newKey = () => FernetCipher.generateKey();
 
 function errorOf(run: () => unknown): unknown {
   try {
@@ -68,6 +68,11 @@ describe('FernetCipher', () => {
         expect(cipher.decrypt(token)).toBe(text);
       }),
     );
+  });
+
+  it('makes keys of the standard form, each once', () => {
+    expect(newKey()).toMatch(/^[A-Za-z0-9_-]{43}=$/);
+    expect(newKey()).not.toBe(newKey());
   });
 
   it('never makes the same token twice', () => {

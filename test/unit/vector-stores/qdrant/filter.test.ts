@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { tenantFilter } from '../../../../src/vector-stores/qdrant/filter.js';
 
-const scope = { tenantId: 7, tableName: 'docs', collection: 'client_7_docs' };
+const scope = { tenantId: 7, tableName: 'docs', mode: 'collection' as const, collection: 'client_7_docs' };
 const tenant = { key: 'client_id', match: { value: 7 } };
 const red = { key: 'colour', match: { value: 'red' } };
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { requireMetadata, requireOwnPayload } from '../../../../src/vector-stores/qdrant/payload.js';
 
-const scope = { tenantId: 7, tableName: 'docs', collection: 'client_7_docs' };
+const scope = { tenantId: 7, tableName: 'docs', mode: 'collection' as const, collection: 'client_7_docs' };
 
 describe('requireMetadata', () => {
   it('copies JSON and leaves out undefined properties', () => {

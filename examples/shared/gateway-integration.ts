@@ -1,6 +1,6 @@
 import type { FernetCipher } from '@pulse/ai-providers';
 import type { Kysely } from 'kysely';
-import type { Database } from '../shared/database.js';
+import type { Database } from './database.js';
 
 export interface Gateway {
   readonly baseUrl: string;

@@ -1,0 +1,126 @@
+import type { VectorStore } from '../core/vector-store.js';
+
+/** What an attacker chooses; each method takes what it has a use for. */
+export interface Attack {
+  readonly tenantId: number;
+  readonly tableName: string;
+  readonly filter: Readonly<Record<string, unknown>>;
+  readonly metadata: Readonly<Record<string, never>>;
+  readonly recordIds: readonly (string | number)[];
+  readonly field: string;
+}
+
+/** The methods of a store under attack: those of the port, and whatever else it has. */
+// biome-ignore lint/suspicious/noExplicitAny: any store's methods
+export type AttackedStore = VectorStore & Record<string, (...values: any[]) => any>;
+
+export interface IsolationCase {
+  /** Calls the method as one tenant, with the attacker's arguments, and returns all that came back. */
+  run(store: AttackedStore, attack: Attack): Promise<unknown>;
+  /** Whether it can change what is stored. */
+  readonly changes?: boolean;
+  /** Too slow to be run thousands of times. */
+  readonly isSlow?: boolean;
+}
+
+/** As near to everything as can be asked for. */
+const everything = { limit: 1000, scoreThreshold: -1 };
+const vector = [1, 1, 1];
+
+/** A case for each method that touches points or collections. A store with a method that is missing here does not pass. */
+export const isolationCases: Readonly<Record<string, IsolationCase>> = {
+  createCollection: {
+    changes: true,
+    run: (store, { tenantId, tableName }) => store.createCollection(tenantId, tableName, { vectorSize: vector.length }),
+  },
+  describeCollection: {
+    run: async (store, { tenantId, tableName }) => store.describeCollection(tenantId, tableName),
+  },
+  listCollections: {
+    run: (store, { tenantId }) => store.listCollections!(tenantId),
+  },
+  dropCollection: {
+    changes: true,
+    run: (store, { tenantId, tableName }) => store.dropCollection!(tenantId, tableName),
+  },
+  upsertVectorsBatch: {
+    changes: true,
+    run: (store, { tenantId, tableName, recordIds, metadata }) =>
+      store.upsertVectorsBatch(
+        tenantId,
+        tableName,
+        recordIds.map((recordId) => ({ recordId, vector, metadata })),
+      ),
+  },
+  searchSimilar: {
+    run: (store, { tenantId, tableName, filter }) =>
+      store.searchSimilar(tenantId, tableName, vector, { ...everything, filter }),
+  },
+  searchBatch: {
+    run: (store, { tenantId, tableName, filter }) =>
+      store.searchBatch!(tenantId, tableName, [
+        { vector, ...everything },
+        { vector, ...everything, filter },
+      ]),
+  },
+  searchGroups: {
+    run: (store, { tenantId, tableName, filter, field }) =>
+      store.searchGroups!(tenantId, tableName, vector, { ...everything, filter, groupBy: field, groupSize: 100 }),
+  },
+  searchHybrid: {
+    run: (store, { tenantId, tableName, filter }) =>
+      store.searchHybrid!(tenantId, tableName, vector, { indices: [1], values: [1] }, { limit: 1000, filter }),
+  },
+  recommend: {
+    run: (store, { tenantId, tableName, recordIds, filter }) =>
+      store.recommend!(tenantId, tableName, recordIds, { ...everything, filter }),
+  },
+  getRecords: {
+    run: (store, { tenantId, tableName, recordIds }) =>
+      store.getRecords!(tenantId, tableName, recordIds, { withVectors: true }),
+  },
+  listRecords: {
+    run: async (store, { tenantId, tableName, filter }) => {
+      const records: unknown[] = [];
+      for await (const record of store.listRecords!(tenantId, tableName, { filter })) records.push(record);
+      return records;
+    },
+  },
+  countRecords: {
+    run: (store, { tenantId, tableName, filter }) => store.countRecords!(tenantId, tableName, { filter }),
+  },
+  countValues: {
+    run: (store, { tenantId, tableName, filter, field }) =>
+      store.countValues!(tenantId, tableName, field, { filter, limit: 1000 }),
+  },
+  deleteRecords: {
+    changes: true,
+    run: (store, { tenantId, tableName, recordIds }) => store.deleteRecords(tenantId, tableName, recordIds),
+  },
+  deleteByFilter: {
+    changes: true,
+    run: (store, { tenantId, tableName, filter }) => store.deleteByFilter!(tenantId, tableName, filter),
+  },
+  moveTenant: {
+    changes: true,
+    isSlow: true,
+    run: async (store, { tenantId, tableName }) => {
+      const { mode } = (await store.describeCollection(tenantId, tableName)) as unknown as { mode: string };
+      return store.moveTenant!(tenantId, tableName, mode === 'shared' ? 'collection' : 'shared');
+    },
+  },
+};
+
+/** Methods that touch no point and no collection. */
+export const harmlessMethods: readonly string[] = ['constructor', 'close', 'health'];
+
+/** The names of a store's methods, those of its classes included. */
+export function methodsOf(store: object): string[] {
+  const names = new Set<string>();
+  for (let owner: object | null = store; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner)) {
+    for (const name of Object.getOwnPropertyNames(owner)) {
+      if (typeof Reflect.get(owner, name, store) === 'function') names.add(name);
+    }
+  }
+  return [...names];
+}

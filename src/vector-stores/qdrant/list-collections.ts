@@ -1,0 +1,64 @@
+import type { CollectionDescription } from '../../core/vector-store.js';
+import { requireTenantId } from '../../internal/validate.js';
+import type { Collection, CollectionCatalog } from './collection-catalog.js';
+import type { QdrantConnection } from './connection.js';
+import { indexesOf } from './create-collection.js';
+import { type CollectionMode, parseCollectionName } from './naming.js';
+import { countRecords } from './read-records.js';
+
+export interface QdrantCollectionDescription extends CollectionDescription {
+  readonly tableName: string;
+  readonly mode: CollectionMode;
+  /** Its name on the server. */
+  readonly collection: string;
+  /** As the server says: `green` all is well, `yellow` it is optimising, `grey` optimisations wait for an update, `red` it failed. */
+  readonly status: string;
+  /** The indexed fields of the metadata and their types. */
+  readonly payloadIndexes: Readonly<Record<string, string>>;
+}
+
+export async function describeCollection(
+  connection: QdrantConnection,
+  collection: Collection,
+  signal: AbortSignal | undefined,
+): Promise<QdrantCollectionDescription> {
+  const { scope, vectorSize, metadata, response } = collection;
+  return {
+    vectorSize,
+    embeddingSpace: metadata?.pulse_ai_providers.embedding_space ?? null,
+    pointCount: await countRecords(connection, collection, undefined, signal),
+    tableName: scope.tableName,
+    mode: scope.mode,
+    collection: scope.collection,
+    status: String(response.status ?? 'unknown'),
+    payloadIndexes: indexesOf(collection),
+  };
+}
+
+/** The tables that have a collection for the tenant: its own, and the shared ones that hold a point of it; ordered by name. */
+export async function listCollections(
+  connection: QdrantConnection,
+  catalog: CollectionCatalog,
+  tenantId: number,
+  signal: AbortSignal | undefined,
+): Promise<QdrantCollectionDescription[]> {
+  requireTenantId(tenantId);
+  const scope = { tenantId, collection: `client_${tenantId}_*` };
+  const { collections } = await connection.request({ operation: 'listing', scope, signal }, (client) =>
+    client.getCollections(),
+  );
+  const { aliases } = await connection.request({ operation: 'listing', scope, signal }, (client) =>
+    client.getAliases(),
+  );
+  const names = [...collections.map(({ name }) => name), ...aliases.map((alias) => alias.alias_name)];
+  const parsed = names.map(parseCollectionName).filter((table) => table !== undefined);
+  const tables = parsed.filter((table) => table.tenantId === undefined || table.tenantId === tenantId);
+  const descriptions: QdrantCollectionDescription[] = [];
+  for (const tableName of new Set(tables.map((table) => table.tableName).toSorted())) {
+    const collection = await catalog.find(tenantId, tableName, signal);
+    if (collection === undefined) continue;
+    const description = await describeCollection(connection, collection, signal);
+    if (description.mode === 'collection' || description.pointCount > 0) descriptions.push(description);
+  }
+  return descriptions;
+}

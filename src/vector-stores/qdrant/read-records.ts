@@ -1,0 +1,105 @@
+import type { JsonValue } from '../../core/vector-store.js';
+import type { Collection } from './collection-catalog.js';
+import type { QdrantConnection } from './connection.js';
+import { type QdrantCondition, type TenantScope, tenantFilter } from './filter.js';
+import { requireOwnPayload } from './payload.js';
+import type { QdrantPoint } from './qdrant-client-like.js';
+import { invalidResponse } from './qdrant-errors.js';
+import { denseVectorOf } from './vectors.js';
+
+/** How many points a page of a scroll holds: with vectors of 1,536 dimensions about 5 MB of JSON. */
+export const pageSize = 256;
+
+export interface StoredRecord {
+  /** The id of the point in the store. */
+  readonly id: string;
+  readonly recordId: string | number;
+  readonly tableName: string;
+  readonly metadata: Readonly<Record<string, JsonValue>>;
+  /** Where it was asked for; of length 1, whatever its length when it was stored. */
+  readonly vector?: Float32Array;
+}
+
+export interface FacetValue {
+  readonly value: string | number | boolean;
+  readonly count: number;
+}
+
+export interface Page {
+  readonly points: readonly QdrantPoint[];
+  /** Where the next page begins, or undefined after the last. */
+  readonly nextOffset: unknown;
+}
+
+/** One page of the tenant's points. `retrieve` takes no filter, so that reading by id is a scroll too. */
+export async function readPage(
+  connection: QdrantConnection,
+  { scope }: Collection,
+  read: {
+    readonly filter?: unknown;
+    readonly conditions?: readonly QdrantCondition[];
+    readonly offset?: unknown;
+    readonly limit?: number;
+    readonly withVectors: boolean;
+  },
+  signal: AbortSignal | undefined,
+): Promise<Page> {
+  const request = { operation: 'reading records', scope, signal };
+  const response = await connection.request(request, (client) =>
+    client.scroll(scope.collection, {
+      filter: tenantFilter(scope, read.filter, ...(read.conditions ?? [])),
+      limit: read.limit ?? pageSize,
+      ...(read.offset === undefined ? {} : { offset: read.offset }),
+      with_payload: true,
+      with_vector: read.withVectors,
+    }),
+  );
+  if (!Array.isArray(response.points)) throw invalidResponse(connection.describe(request), 'points');
+  return { points: response.points, nextOffset: response.next_page_offset ?? undefined };
+}
+
+export function toStoredRecord(scope: TenantScope, { id, payload, vector }: QdrantPoint): StoredRecord {
+  const { recordId, metadata } = requireOwnPayload(scope, payload);
+  return {
+    id: String(id),
+    recordId,
+    tableName: scope.tableName,
+    metadata,
+    ...denseVectorOf({ vector }),
+  };
+}
+
+export async function countRecords(
+  connection: QdrantConnection,
+  { scope }: Collection,
+  filter: unknown,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const request = { operation: 'counting', scope, signal };
+  const { count } = await connection.request(request, (client) =>
+    client.count(scope.collection, { filter: tenantFilter(scope, filter), exact: true }),
+  );
+  if (typeof count !== 'number') throw invalidResponse(connection.describe(request), 'a count');
+  return count;
+}
+
+/** The values of a metadata field and how many records have each, the most frequent first. */
+export async function countValues(
+  connection: QdrantConnection,
+  { scope }: Collection,
+  field: string,
+  options: { readonly filter: unknown; readonly limit: number },
+  signal: AbortSignal | undefined,
+): Promise<FacetValue[]> {
+  const request = { operation: 'counting values', scope, signal };
+  const { hits } = await connection.request(request, (client) =>
+    client.facet(scope.collection, {
+      key: field,
+      filter: tenantFilter(scope, options.filter),
+      limit: options.limit,
+      exact: true,
+    }),
+  );
+  if (!Array.isArray(hits)) throw invalidResponse(connection.describe(request), 'values');
+  return hits.map(({ value, count }) => ({ value: value as FacetValue['value'], count }));
+}

@@ -1,0 +1,73 @@
+import { InvalidInputError } from '../../errors.js';
+import type { Collection } from './collection-catalog.js';
+import type { QdrantConnection } from './connection.js';
+import { pointId, requireRecordId } from './naming.js';
+import { readPage } from './read-records.js';
+import { searchSimilar, type VectorHit } from './search.js';
+import type { CheckedSearch, VectorSearchOptions } from './search-options.js';
+import { denseVectorOf } from './vectors.js';
+
+/** An example is a request's worth of ids at most. */
+const maxExamples = 100;
+
+export interface RecommendOptions extends Omit<VectorSearchOptions, 'embeddingSpace'> {
+  /** Record ids of what the hits should be unlike. */
+  readonly unlike?: readonly (string | number)[] | undefined;
+}
+
+/** @throws {@link InvalidInputError} before any I/O. */
+export function checkExamples(value: unknown, name: string): readonly (string | number)[] {
+  if (!Array.isArray(value) || value.length > maxExamples) {
+    throw new InvalidInputError(`Expected \`${name}\` to be an array of at most ${maxExamples} record ids.`);
+  }
+  return Array.from(value, (id: unknown, position) => requireRecordId(id, position));
+}
+
+/**
+ * Searches near the tenant's own records. The examples are read through the tenant's filter and averaged here (twice the mean of those to be
+ * like, less the mean of those to be unlike), since Qdrant itself would look up any id that it is given, whoever it belongs to.
+ */
+export async function recommend(
+  connection: QdrantConnection,
+  collection: Collection,
+  examples: { readonly like: readonly (string | number)[]; readonly unlike: readonly (string | number)[] },
+  search: Omit<CheckedSearch, 'vector'>,
+  signal: AbortSignal | undefined,
+): Promise<VectorHit[]> {
+  const like = await meanVector(connection, collection, examples.like, signal);
+  const unlike = await meanVector(connection, collection, examples.unlike, signal);
+  if (like === undefined) {
+    throw new InvalidInputError('Expected `like` to name at least one stored record of the tenant.');
+  }
+  const vector = unlike === undefined ? like : like.map((value, i) => 2 * value - unlike[i]!);
+  const { tenantId, tableName } = collection.scope;
+  const ids = [...examples.like, ...examples.unlike].map((recordId) => pointId(tenantId, tableName, recordId));
+  const filter = { ...(search.filter === undefined ? {} : { must: [search.filter] }), must_not: [{ has_id: ids }] };
+  return searchSimilar(connection, collection, { ...search, vector, filter }, signal);
+}
+
+async function meanVector(
+  connection: QdrantConnection,
+  collection: Collection,
+  recordIds: readonly (string | number)[],
+  signal: AbortSignal | undefined,
+): Promise<Float32Array | undefined> {
+  if (recordIds.length === 0) return undefined;
+  const { tenantId, tableName } = collection.scope;
+  const ids = recordIds.map((recordId) => pointId(tenantId, tableName, recordId));
+  const { points } = await readPage(
+    connection,
+    collection,
+    { conditions: [{ has_id: ids }], withVectors: true },
+    signal,
+  );
+  const sum = new Float32Array(collection.vectorSize);
+  let count = 0;
+  for (const point of points) {
+    const { vector } = denseVectorOf(point);
+    if (vector === undefined) continue;
+    count++;
+    for (let i = 0; i < sum.length; i++) sum[i]! += vector[i]!;
+  }
+  return count === 0 ? undefined : sum.map((value) => value / count);
+}

@@ -1,0 +1,114 @@
+import type { SearchOptions, SparseVector } from '../../core/vector-store.js';
+import { InvalidInputError } from '../../errors.js';
+import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../internal/validate.js';
+import { requireFilter } from './filter-shape.js';
+import { requireSparseVector, requireVector } from './vectors.js';
+
+const defaultLimit = 10;
+const defaultScoreThreshold = 0.7;
+/** More hits than anybody reads, and an answer that still fits into memory. */
+const maxLimit = 10_000;
+
+export interface VectorSearchOptions extends SearchOptions {
+  /** How many of the best hits to leave out, for pages: page n of 10 begins at 10 x n. @default 0 */
+  readonly offset?: number | undefined;
+  /** Whether hits hold their vectors. @default false */
+  readonly withVectors?: boolean | undefined;
+  /** Whether to compare with every vector instead of walking the graph: slow and exact, for measuring recall. @default false */
+  readonly exact?: boolean | undefined;
+}
+
+/** One of several searches that `searchBatch` sends as one request. */
+export interface BatchSearch extends Omit<VectorSearchOptions, 'signal' | 'embeddingSpace'> {
+  readonly vector: ArrayLike<number>;
+}
+
+export interface GroupSearchOptions extends Omit<VectorSearchOptions, 'offset'> {
+  /** The metadata field whose values make the groups: a keyword or an integer. */
+  readonly groupBy: string;
+  /** The most hits of a group. @default 3 */
+  readonly groupSize?: number | undefined;
+}
+
+export interface HybridSearchOptions extends Omit<VectorSearchOptions, 'scoreThreshold' | 'exact'> {
+  /** `rrf` adds up the hits' ranks, `dbsf` their scaled scores. @default 'rrf' */
+  readonly fusion?: 'rrf' | 'dbsf' | undefined;
+}
+
+/** A search whose options were checked. */
+export interface CheckedSearch {
+  readonly vector: ArrayLike<number>;
+  readonly limit: number;
+  readonly offset: number;
+  readonly scoreThreshold: number;
+  readonly withVectors: boolean;
+  readonly exact: boolean;
+  /** Checked, and checked again where it goes into a request. */
+  readonly filter: unknown;
+}
+
+/** @throws {@link InvalidInputError} before any I/O. */
+export function checkSearch(vector: unknown, options: Omit<VectorSearchOptions, 'signal'>): CheckedSearch {
+  return {
+    vector: requireVector(vector, 'the query vector'),
+    limit: requireLimit(options.limit ?? defaultLimit, 'limit'),
+    offset: requireOffset(options.offset ?? 0),
+    scoreThreshold: requireSimilarity(options.scoreThreshold ?? defaultScoreThreshold),
+    withVectors: requireBoolean(options.withVectors ?? false, 'withVectors'),
+    exact: requireBoolean(options.exact ?? false, 'exact'),
+    filter: checkFilter(options.filter),
+  };
+}
+
+export function checkGroups(options: GroupSearchOptions): { readonly groupBy: string; readonly groupSize: number } {
+  return {
+    groupBy: requireNonEmptyString(options.groupBy, 'groupBy'),
+    groupSize: requireLimit(options.groupSize ?? 3, 'groupSize'),
+  };
+}
+
+export interface CheckedHybridSearch extends CheckedSearch {
+  readonly sparseVector: SparseVector;
+  readonly fusion: 'rrf' | 'dbsf';
+}
+
+export function checkHybridSearch(
+  vector: unknown,
+  sparseVector: unknown,
+  options: HybridSearchOptions,
+): CheckedHybridSearch {
+  const { fusion = 'rrf', ...rest } = options;
+  if (fusion !== 'rrf' && fusion !== 'dbsf') {
+    throw new InvalidInputError(`Expected \`fusion\` to be 'rrf' or 'dbsf', got ${describeValue(fusion)}.`);
+  }
+  const sparse = requireSparseVector(sparseVector, 'the sparse query vector');
+  if (sparse === undefined) throw new InvalidInputError('Expected a sparse query vector, got undefined.');
+  // A fused score is no cosine similarity: nothing is cut off.
+  return { ...checkSearch(vector, { ...rest, scoreThreshold: -1 }), sparseVector: sparse, fusion };
+}
+
+/** @throws {@link InvalidInputError} unless `filter` is undefined or has Qdrant's form. */
+export function checkFilter(filter: unknown): unknown {
+  return filter === undefined ? undefined : requireFilter(filter);
+}
+
+export function requireLimit(value: unknown, name: string): number {
+  const limit = requirePositiveInteger(value, name);
+  if (limit <= maxLimit) return limit;
+  throw new InvalidInputError(`Expected \`${name}\` to be at most ${maxLimit}, got ${limit}.`);
+}
+
+function requireOffset(value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new InvalidInputError(`Expected \`offset\` to be 0 or a positive safe integer, got ${describeValue(value)}.`);
+}
+
+function requireSimilarity(value: unknown): number {
+  if (typeof value === 'number' && value >= -1 && value <= 1) return value;
+  throw new InvalidInputError(`Expected \`scoreThreshold\` to be a number from -1 to 1, got ${describeValue(value)}.`);
+}
+
+function requireBoolean(value: unknown, name: string): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new InvalidInputError(`Expected \`${name}\` to be a boolean, got ${describeValue(value)}.`);
+}

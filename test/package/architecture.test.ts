@@ -1,0 +1,228 @@
+import { readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { join } from 'node:path';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+import { readSourceFiles, repositoryRoot, resolveRelative, type SourceFile, visit } from '../helpers/source-file.js';
+
+const files = readSourceFiles();
+const manifest = JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), 'utf8')) as {
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly peerDependencies: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional?: boolean }>>;
+};
+
+const adapterFamilies = ['providers', 'vector-stores', 'repositories', 'credential-ciphers'];
+
+/** `errors`, `internal`, `core`, `testing`, an adapter such as `providers/wex-gateway`, or `root` for what puts them together. */
+function layerOf(path: string): string {
+  const [first = '', second = ''] = path.split('/');
+  if (path === 'errors.ts') return 'errors';
+  if (adapterFamilies.includes(first)) return `${first}/${second}`;
+  return path.includes('/') ? first : 'root';
+}
+
+/** The layers that a layer may import besides itself. */
+const allowedLayers: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  internal: ['errors'],
+  core: ['errors', 'internal'],
+  testing: ['errors', 'core'],
+};
+const adapterMayImport = ['errors', 'internal', 'core'];
+
+/** Adapter to adapter: the local engine speaks the client type of the Qdrant store, which loads the engine when it is asked for. */
+const exceptions = [
+  { from: 'vector-stores/local', to: 'vector-stores/qdrant', typeOnly: true },
+  { from: 'vector-stores/qdrant', to: 'vector-stores/local', dynamic: true },
+];
+
+/** Small packages that are part of the root import; everything else is loaded on first use. */
+const eagerPackages = ['big.js', 'p-limit', 'p-retry'];
+
+const packageOf = (specifier: string) =>
+  specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+const isBuiltin = (specifier: string) => specifier.startsWith('node:') || builtinModules.includes(specifier);
+
+const packageImports = files.flatMap(({ path, imports }) =>
+  imports
+    .filter(({ specifier }) => !specifier.startsWith('.') && !isBuiltin(specifier))
+    .map((entry) => ({ path, ...entry })),
+);
+
+function violations(check: (file: SourceFile, report: (what: string) => void) => void): string[] {
+  const found: string[] = [];
+  for (const file of files) check(file, (what) => found.push(`${file.path}: ${what}`));
+  return found;
+}
+
+describe('imports between layers', () => {
+  it('reads the source at all', () => {
+    expect(files.length).toBeGreaterThan(50);
+    expect(new Set(files.map(({ path }) => layerOf(path)))).toContain('repositories/kysely');
+  });
+
+  it('go inwards only, and never from adapter to adapter', () => {
+    const found = violations((file, report) => {
+      const from = layerOf(file.path);
+      if (from === 'root') return;
+      for (const { specifier, isTypeOnly, isDynamic } of file.imports) {
+        const target = resolveRelative(file.path, specifier);
+        if (target === undefined) continue;
+        const to = layerOf(target);
+        const isAllowed =
+          to === from ||
+          (allowedLayers[from] ?? adapterMayImport).includes(to) ||
+          exceptions.some(
+            (entry) =>
+              entry.from === from && entry.to === to && (entry.typeOnly === isTypeOnly || entry.dynamic === isDynamic),
+          );
+        if (!isAllowed) report(`imports ${target}`);
+      }
+    });
+    expect(found).toEqual([]);
+  });
+
+  it('have no cycles', () => {
+    const graph = new Map(
+      files.map(({ path, imports }) => [
+        path,
+        imports
+          .filter(({ isDynamic }) => !isDynamic)
+          .map(({ specifier }) => resolveRelative(path, specifier))
+          .filter((target) => target !== undefined),
+      ]),
+    );
+    const done = new Set<string>();
+    const findCycle = (path: string, trail: readonly string[]): readonly string[] | undefined => {
+      if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path];
+      if (done.has(path)) return undefined;
+      for (const target of graph.get(path) ?? []) {
+        const cycle = findCycle(target, [...trail, path]);
+        if (cycle !== undefined) return cycle;
+      }
+      done.add(path);
+      return undefined;
+    };
+    const cycles = files.map(({ path }) => findCycle(path, [])).filter((cycle) => cycle !== undefined);
+    expect(cycles.map((cycle) => cycle.join(' -> '))).toEqual([]);
+  });
+
+  it('name existing files', () => {
+    const paths = new Set(files.map(({ path }) => path));
+    const found = violations(({ path, imports }, report) => {
+      for (const { specifier } of imports) {
+        const target = resolveRelative(path, specifier);
+        if (target !== undefined && !paths.has(target)) report(`imports ${specifier}, which is no source file`);
+      }
+    });
+    expect(found).toEqual([]);
+  });
+});
+
+describe('packages', () => {
+  it('that are heavy are loaded on first use, and only by the adapter that needs them', () => {
+    const found = packageImports
+      .filter(({ specifier, isTypeOnly, isDynamic }) => !isTypeOnly && !isDynamic && !eagerPackages.includes(specifier))
+      .map(({ path, specifier }) => `${path}: imports ${specifier} statically`);
+    expect(found).toEqual([]);
+    const owners = new Map<string, Set<string>>();
+    for (const { specifier, path } of packageImports) {
+      if (eagerPackages.includes(specifier)) continue;
+      const name = packageOf(specifier);
+      owners.set(name, (owners.get(name) ?? new Set()).add(layerOf(path)));
+    }
+    for (const [name, layers] of owners) {
+      expect(
+        [...layers].filter((layer) => !layer.includes('/')),
+        `${name} outside an adapter`,
+      ).toEqual([]);
+    }
+  });
+
+  it('that are imported are declared', () => {
+    const declared = new Set([...Object.keys(manifest.dependencies), ...Object.keys(manifest.peerDependencies)]);
+    const found = packageImports
+      .filter(({ specifier }) => !declared.has(packageOf(specifier)))
+      .map(({ path, specifier }) => `${path}: ${specifier}`);
+    expect(found).toEqual([]);
+  });
+
+  it('that are declared are used', () => {
+    const literals = new Set<string>();
+    for (const { ast } of files) {
+      visit(ast, (node) => {
+        if (ts.isStringLiteral(node)) literals.add(node.text);
+      });
+    }
+    // pg is loaded by the host, for the handle that it injects: the range says which versions were tried.
+    const loadedByTheHost = ['pg'];
+    const declared = [...Object.keys(manifest.dependencies), ...Object.keys(manifest.peerDependencies)];
+    expect(declared.filter((name) => !literals.has(name) && !loadedByTheHost.includes(name))).toEqual([]);
+  });
+
+  it('that are peers are all optional', () => {
+    const optional = Object.entries(manifest.peerDependenciesMeta).filter(([, meta]) => meta.optional === true);
+    expect(optional.map(([name]) => name).toSorted()).toEqual(Object.keys(manifest.peerDependencies).toSorted());
+  });
+
+  it('are not needed by the policy, nor is any I/O', () => {
+    const allowed = ['big.js', 'node:crypto'];
+    const found = violations(({ path, imports }, report) => {
+      if (!['core', 'errors'].includes(layerOf(path))) return;
+      for (const { specifier } of imports) {
+        if (!specifier.startsWith('.') && !allowed.includes(specifier)) report(`imports ${specifier}`);
+      }
+    });
+    expect(found).toEqual([]);
+  });
+});
+
+describe('the source', () => {
+  it('has no `export *`', () => {
+    const found = violations(({ ast }, report) => {
+      visit(ast, (node) => {
+        if (ts.isExportDeclaration(node) && (!node.exportClause || ts.isNamespaceExport(node.exportClause))) {
+          report(node.getText());
+        }
+      });
+    });
+    expect(found).toEqual([]);
+  });
+
+  it('never prints', () => {
+    const found = violations(({ ast }, report) => {
+      visit(ast, (node) => {
+        if (
+          ts.isPropertyAccessExpression(node) &&
+          /^(console|process\.(stdout|stderr))$/.test(node.expression.getText())
+        ) {
+          report(node.getText());
+        }
+      });
+    });
+    expect(found).toEqual([]);
+  });
+
+  it('reads the environment in `fromEnv` only', () => {
+    const found = violations(({ ast }, report) => {
+      visit(ast, (node) => {
+        if (!ts.isPropertyAccessExpression(node) || node.getText() !== 'process.env') return;
+        const isInside = ts.findAncestor(
+          node,
+          (ancestor) => ts.isMethodDeclaration(ancestor) && ancestor.name.getText() === 'fromEnv',
+        );
+        if (isInside === undefined)
+          report(`process.env in line ${ast.getLineAndCharacterOfPosition(node.pos).line + 1}`);
+      });
+    });
+    expect(found).toEqual([]);
+  });
+
+  it('has file names in kebab-case', () => {
+    expect(files.map(({ path }) => path).filter((path) => !/^[a-z0-9/-]+\.ts$/.test(path))).toEqual([]);
+  });
+});

@@ -1,0 +1,4 @@
+import '@pulse/ai-providers';
+import '@pulse/ai-providers/testing';
+
+await globalThis.printLoads();

