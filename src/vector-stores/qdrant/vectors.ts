@@ -26,17 +26,11 @@ export function requireVector(value: unknown, name: string, position?: number): 
   if (value.length === 0 || value.length > maxDimension) {
     throw invalid(`Expected ${name} to have 1 to ${maxDimension} dimensions, got ${value.length}.`, position);
   }
+  if (Array.isArray(value)) requireFiniteNumbers(value, name, position);
   let squaredLength = 0;
-  for (let i = 0; i < value.length; i++) {
-    const element: unknown = value[i];
-    if (typeof element !== 'number' || !Number.isFinite(element)) {
-      throw invalid(
-        `Expected ${name} to hold finite numbers, got ${describeValue(element)} at dimension ${i}.`,
-        position,
-      );
-    }
-    squaredLength += element * element;
-  }
+  for (let i = 0; i < value.length; i++) squaredLength += value[i]! * value[i]!;
+  // A typed array holds nothing but numbers, and its sum is finite unless one of them is not.
+  if (!Number.isFinite(squaredLength)) requireFiniteNumbers(value, name, position);
   if (squaredLength < minSquaredLength || squaredLength > maxSquaredLength) {
     const what = squaredLength === 0 ? 'only zeros' : `length ${Math.sqrt(squaredLength).toPrecision(3)}`;
     throw invalid(
@@ -46,6 +40,17 @@ export function requireVector(value: unknown, name: string, position?: number): 
     );
   }
   return value;
+}
+
+function requireFiniteNumbers(vector: ArrayLike<unknown>, name: string, position: number | undefined): void {
+  for (let i = 0; i < vector.length; i++) {
+    const element = vector[i];
+    if (typeof element === 'number' && Number.isFinite(element)) continue;
+    throw invalid(
+      `Expected ${name} to hold finite numbers, got ${describeValue(element)} at dimension ${i}.`,
+      position,
+    );
+  }
 }
 
 /** @throws {@link InvalidInputError}, with the position. */
@@ -85,8 +90,9 @@ export function wireVectors(acceptsFloat32Array: boolean, isRounded: boolean): T
   };
 }
 
+/** An array of a class of its own, or with a `toJSON`, could be something else on the wire: it is copied. */
 function isNumberList(vector: ArrayLike<number>): vector is readonly number[] {
-  return Array.isArray(vector);
+  return Array.isArray(vector) && Object.getPrototypeOf(vector) === Array.prototype && !('toJSON' in vector);
 }
 
 /** Whether a vector is long enough for 6 decimals: rounding a short one would turn it, or leave nothing of it. */
@@ -122,6 +128,7 @@ export function denseVectorOf({ vector }: { readonly vector?: unknown }): { vect
 }
 
 function isNumberArray(value: unknown): value is ArrayLike<number> {
+  if (value instanceof BigInt64Array || value instanceof BigUint64Array) return false;
   return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 }
 

@@ -19,6 +19,8 @@ describe('requireVector', () => {
     ['an object', { length: 2, 0: 1, 1: 2 }],
     ['a DataView', new DataView(new ArrayBuffer(8))],
     ['BigInts', BigInt64Array.of(1n)],
+    ['a BigInt', [1n]],
+    ['NaN in a typed array', Float32Array.of(1, Number.NaN)],
     ['null', null],
   ])('refuses %s, with the position', (_, vector) => {
     expect(() => requireVector(vector, 'v', 4)).toThrowError(
@@ -39,6 +41,12 @@ describe('wireVectors', () => {
     expect(wireVectors(true, false)(array)).toBe(array);
     expect(wireVectors(true, true)(floats)).toBe(floats);
     expect(wireVectors(true, false)(Int8Array.of(1, 2))).toEqual([1, 2]);
+  });
+
+  it('does not send an array as what it says it is', () => {
+    const disguised = Object.assign([1, 2], { toJSON: () => ({ nearest: 'the id of another tenant’s point' }) });
+    expect(JSON.stringify(toWire(disguised))).toBe('[1,2]');
+    expect(JSON.stringify(toWire(new (class extends Array<number> {})(1, 2)))).toBe('[1,2]');
   });
 
   it('writes float32 values in fewer digits, and loses nothing', () => {
