@@ -88,7 +88,7 @@ export {
   type MemoryUsage,
 } from './repositories/memory/memory-integration-repository.js';
 export { type StandardProviderKindsOptions, standardProviderKinds } from './standard-provider-kinds.js';
-export { CollectionRebuild, type CommitOptions } from './vector-stores/qdrant/collection-rebuild.js';
+export type { CollectionRebuild, CommitOptions } from './vector-stores/qdrant/collection-rebuild.js';
 export type {
   CollectionPreset,
   PayloadIndexType,
@@ -105,15 +105,16 @@ export type { VectorStoreHealth } from './vector-stores/qdrant/health.js';
 export type { QdrantCollectionDescription } from './vector-stores/qdrant/list-collections.js';
 export type { CollectionMode } from './vector-stores/qdrant/naming.js';
 export type { PulseQdrantClientOptions } from './vector-stores/qdrant/options.js';
-export {
-  type CountValuesOptions,
-  type FilterOptions,
-  type ListRecordsOptions,
-  PulseQdrantClient,
-  type ReadOptions,
-} from './vector-stores/qdrant/pulse-qdrant-client.js';
+export { PulseQdrantClient } from './vector-stores/qdrant/pulse-qdrant-client.js';
 export type { QdrantClientLike, QdrantPoint } from './vector-stores/qdrant/qdrant-client-like.js';
-export type { FacetValue, StoredRecord } from './vector-stores/qdrant/read-records.js';
+export type {
+  CountValuesOptions,
+  FacetValue,
+  FilterOptions,
+  ListRecordsOptions,
+  ReadOptions,
+  StoredRecord,
+} from './vector-stores/qdrant/read-records.js';
 export type { RecommendOptions } from './vector-stores/qdrant/recommend.js';
 export type { HitGroup, VectorHit } from './vector-stores/qdrant/search.js';
 export type {
