@@ -103,7 +103,8 @@ export class Upsert {
   #check(collection: Collection, batch: readonly CheckedRecord[]): void {
     requireWritable(collection);
     requirePin(collection, this.#options.embeddingSpace);
-    requireDimension(collection, batch[0]!.vector.length);
+    const { vector, position } = batch[0]!;
+    requireDimension(collection, vector.length, position);
   }
 
   async #upsert(collection: Collection, batch: readonly CheckedRecord[]): Promise<void> {
