@@ -10,3 +10,8 @@ export {
   type RecordedUsage,
 } from './integration-repository-contract.js';
 export type { TestApi } from './test-api.js';
+export {
+  type VectorStoreContractOptions,
+  type VectorStoreFixture,
+  vectorStoreContract,
+} from './vector-store-contract.js';
