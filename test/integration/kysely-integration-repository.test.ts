@@ -6,7 +6,7 @@ import { CamelCasePlugin, Kysely, ParseJSONResultsPlugin, PostgresDialect, sql }
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { UsageRecord } from '../../src/core/integration-repository.js';
-import { type AiProviderError, RepositoryError } from '../../src/errors.js';
+import { type AiProviderError, InvalidInputError, RepositoryError } from '../../src/errors.js';
 import { KyselyIntegrationRepository } from '../../src/repositories/kysely/kysely-integration-repository.js';
 import { addIntegration, type HostDatabase, readUsage } from '../helpers/kysely-repository.js';
 import { type PostgresServer, startPostgres } from '../helpers/postgres.js';
@@ -278,6 +278,12 @@ describe('bad input', () => {
       expect(await errorOf(unreachable.findIntegration(1, id))).toMatchObject({ code: 'invalid_input' });
     }
     expect(await repository.listActiveIntegrations(2_147_483_647)).toEqual([]);
+  });
+
+  it.each([[undefined], [null], ['postgresql://user:secret@host/db'], [{}]])('refuses a handle that is none', (db) => {
+    const create = () => new KyselyIntegrationRepository(db as never);
+    expect(create).toThrow(InvalidInputError);
+    expect(create).not.toThrow(/secret/);
   });
 
   it.each([['[1]'], ['"{\\"batch_size\\": 3}"'], ['7']])('names the row whose configuration is %s', async (json) => {
