@@ -15,10 +15,10 @@ const centerCount = 200;
 
 /** Vectors in clusters, as embeddings of texts lie; each is a function of its number alone. */
 export class Dataset {
-  readonly #centers = Array.from({ length: centerCount }, (_, at) => noise(at + 1, 1));
+  readonly #centers = Array.from({ length: centerCount }, (_, at) => noise(at + 1, 1, new Float32Array(dimension)));
 
-  vector(at: number): Float32Array {
-    const vector = noise(at + 1_000_000, 0.7);
+  vector(at: number, target = new Float32Array(dimension)): Float32Array {
+    const vector = noise(at + 1_000_000, 0.7, target);
     const center = this.#centers[(at * 7919) % centerCount] as Float32Array;
     for (let index = 0; index < dimension; index++)
       vector[index] = (vector[index] as number) + (center[index] as number);
@@ -48,8 +48,7 @@ export class Dataset {
 }
 
 /** Uniform numbers of xorshift32: mixing them is cheap next to what is measured. */
-function noise(seed: number, scale: number): Float32Array {
-  const values = new Float32Array(dimension);
+function noise(seed: number, scale: number, values: Float32Array): Float32Array {
   let state = Math.imul(seed, 0x9e3779b1) | 1;
   for (let index = 0; index < dimension; index++) {
     state ^= state << 13;
