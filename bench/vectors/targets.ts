@@ -24,11 +24,7 @@ const limit = 10;
 const numberOf = (title: unknown): number => Number(/\d+$/.exec(String(title))?.[0]);
 
 /** Requests made by hand to a client: Qdrant's own, or the engine. */
-export async function bareTarget(
-  dataset: Dataset,
-  client: QdrantClientLike,
-  close: () => Promise<void>,
-): Promise<Target> {
+async function bareTarget(dataset: Dataset, client: QdrantClientLike, close: () => Promise<void>): Promise<Target> {
   const vectorOf = (vector: Float32Array) => (client.acceptsFloat32Array ? vector : Array.from(vector));
   return {
     async create() {
@@ -67,7 +63,7 @@ export async function bareTarget(
 }
 
 /** Our vector store, on a server or on the engine. */
-export function storeTarget(dataset: Dataset, store: PulseQdrantClient): Target {
+function storeTarget(dataset: Dataset, store: PulseQdrantClient): Target {
   return {
     async create() {
       await store.dropCollection(tenant, 'passages');
