@@ -153,11 +153,11 @@ describe('models that cannot be had', () => {
   });
 
   it('a folder without a model is named', async () => {
-    await using empty = new SentenceTransformersProvider({ modelFolder: tmpdir() });
+    await using empty = new SentenceTransformersProvider({ modelFolder: cacheFolder });
     await expect(empty.embeddingSpace()).rejects.toMatchObject({
       code: 'model_unavailable',
       isRetryable: false,
-      message: expect.stringContaining(`${tmpdir()} has no onnx/model.onnx`),
+      message: expect.stringContaining(`${cacheFolder} has neither onnx/model.onnx`),
     });
   });
 });

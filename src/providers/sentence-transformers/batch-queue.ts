@@ -1,6 +1,8 @@
 /** A tokenised text that waits for its run. */
 export interface QueuedText {
   readonly tokenIds: Int32Array<ArrayBuffer>;
+  /** How many tokens at the start are left out of the pooling. */
+  readonly skipped: number;
   /** The most texts that may share a run with this one. */
   readonly maxTextsPerRun: number;
 }

@@ -1,16 +1,20 @@
 import { AiProviderError } from '../../errors.js';
 import { BatchQueue, type QueuedText } from './batch-queue.js';
 import type { ModelManifest } from './model-manifest.js';
+import { RunBudget } from './run-budget.js';
 import type { WorkerHandle } from './worker-handle.js';
 import { WorkerPool, type WorkerPoolOptions } from './worker-pool.js';
+import type { DeviceReport, TokenizedTexts } from './worker-protocol.js';
 
 export interface EngineOptions extends WorkerPoolOptions {
-  /** The most tokens of a run, padding counted. */
-  readonly maxTokensPerRun: number;
+  /** The most tokens of a run, padding counted; undefined to find the best on this machine. */
+  readonly maxTokensPerRun: number | undefined;
 }
 
 export interface EmbedOptions {
   readonly signal: AbortSignal;
+  /** Put before each text; may be empty. */
+  readonly prompt: string;
   /** Urgent texts overtake all others. */
   readonly isUrgent: boolean;
   readonly maxTextsPerRun: number;
@@ -48,14 +52,15 @@ interface Run {
 
 /** One run is under way in a worker, the next one lies ready there, so that it never waits for this thread. */
 const maxRequestsPerWorker = 2;
-/** Texts are tokenised this many runs ahead: the more to choose from, the less padding. */
-const runsAhead = 16;
+/** So many tokens are read ahead of the runs: the more to choose from, the more texts of one length and the less padding. */
+const tokensAhead = 32_768;
+/** What a text that is being tokenised is taken for. */
+const tokensOfUnknownText = 32;
 const maxTextsPerTokenizing = 64;
 const maxCharactersPerTokenizing = 40_000;
 
 /** Embeds the texts of all callers of one model: continuous batching by token count over a pool of worker threads. */
 export class EmbeddingEngine {
-  readonly #options: EngineOptions;
   readonly #pool: WorkerPool;
   readonly #jobs = new Set<Job>();
   /** Jobs with texts that no tokenizer has seen; urgent ones stand in front. */
@@ -63,13 +68,14 @@ export class EmbeddingEngine {
   readonly #urgent = new BatchQueue<TokenizedText>();
   readonly #bulk = new BatchQueue<TokenizedText>();
   readonly #runs = new Set<Run>();
+  readonly #budget: RunBudget;
   #textsBeingTokenized = 0;
 
   constructor(options: EngineOptions) {
-    this.#options = options;
+    this.#budget = new RunBudget(options.maxTokensPerRun);
     this.#pool = new WorkerPool(
       options,
-      () => this.#dispatch(),
+      () => this.#onPoolChange(),
       (error) => this.#failAll(error),
     );
   }
@@ -78,6 +84,11 @@ export class EmbeddingEngine {
     const manifest = await this.#pool.manifest();
     if (this.#jobs.size === 0) this.#pool.noteIdle();
     return manifest;
+  }
+
+  /** Where the model runs; undefined until it was loaded. */
+  get device(): DeviceReport | undefined {
+    return this.#pool.device;
   }
 
   /** @throws the signal's reason, or an `AiProviderError`. */
@@ -146,6 +157,11 @@ export class EmbeddingEngine {
     for (const job of [...this.#jobs]) job.settle(error);
   }
 
+  #onPoolChange(): void {
+    if (this.#pool.device !== undefined) this.#budget.useDevice(this.#pool.device.name);
+    this.#dispatch();
+  }
+
   /** Gives free workers something to do. */
   #dispatch(): void {
     while (this.#hasWork()) {
@@ -165,13 +181,12 @@ export class EmbeddingEngine {
     if (job === undefined) return false;
     if (job.options.isUrgent) return true;
     if (this.#urgent.size > 0) return false;
-    const ahead = this.#bulk.tokenCount + this.#textsBeingTokenized * 32;
-    return ahead < runsAhead * this.#options.maxTokensPerRun;
+    return this.#bulk.tokenCount + this.#textsBeingTokenized * tokensOfUnknownText < tokensAhead;
   }
 
   async #tokenize(worker: WorkerHandle): Promise<void> {
     const job = this.#unread[0]!;
-    const { isUrgent, maxTextsPerRun } = job.options;
+    const { isUrgent, maxTextsPerRun, prompt } = job.options;
     const start = job.nextText;
     let characters = 0;
     do characters += job.texts[job.nextText++]!.length;
@@ -189,14 +204,15 @@ export class EmbeddingEngine {
     }
     this.#textsBeingTokenized += texts.length;
     try {
-      const { tokenIds, lengths } = await worker.request({ type: 'tokenize', texts, isUrgent });
+      const { tokenIds, lengths, skipped } = await worker.request({ type: 'tokenize', texts, prompt, isUrgent });
       let offset = 0;
       lengths.forEach((length, index) => {
         const ids = tokenIds.subarray(offset, offset + length);
         offset += length;
         job.tokenCount += length;
         const queue = isUrgent ? this.#urgent : this.#bulk;
-        if (!job.isSettled) queue.add({ tokenIds: ids, maxTextsPerRun, job, position: start + index });
+        if (job.isSettled) return;
+        queue.add({ tokenIds: ids, skipped: skipped[index]!, maxTextsPerRun, job, position: start + index });
       });
     } catch (error) {
       job.settle(error);
@@ -207,20 +223,21 @@ export class EmbeddingEngine {
 
   async #run(worker: WorkerHandle): Promise<void> {
     const isUrgent = this.#urgent.size > 0;
-    const texts = (isUrgent ? this.#urgent : this.#bulk).takeBatch(this.#options.maxTokensPerRun);
-    const lengths = Int32Array.from(texts, (text) => text.tokenIds.length);
-    const tokenIds = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
-    let offset = 0;
-    for (const text of texts) {
-      tokenIds.set(text.tokenIds, offset);
-      offset += text.tokenIds.length;
-    }
-    const answer = worker.request({ type: 'run', tokenIds, lengths, isUrgent }, [tokenIds.buffer, lengths.buffer]);
+    const budget = this.#budget.maxTokens;
+    const texts = (isUrgent ? this.#urgent : this.#bulk).takeBatch(budget);
+    const batch = concatenate(texts);
+    const tokenCount = batch.tokenIds.length;
+    const answer = worker.request({ type: 'run', texts: batch, isUrgent }, [
+      batch.tokenIds.buffer,
+      batch.lengths.buffer,
+      batch.skipped.buffer,
+    ]);
     const run = { worker, requestId: answer.requestId, texts };
     this.#runs.add(run);
     try {
-      const vectors = await answer;
+      const { vectors, milliseconds } = await answer;
       this.#pool.noteSuccess();
+      if (tokenCount > budget / 2) this.#budget.note(budget, tokenCount, milliseconds);
       const dimension = vectors.length / texts.length;
       texts.forEach((text, index) => {
         deliver(text, vectors.subarray(index * dimension, (index + 1) * dimension));
@@ -231,6 +248,18 @@ export class EmbeddingEngine {
     this.#runs.delete(run);
     this.#dispatch();
   }
+}
+
+function concatenate(texts: readonly TokenizedText[]): TokenizedTexts {
+  const lengths = Int32Array.from(texts, (text) => text.tokenIds.length);
+  const skipped = Int32Array.from(texts, (text) => text.skipped);
+  const tokenIds = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
+  let offset = 0;
+  for (const text of texts) {
+    tokenIds.set(text.tokenIds, offset);
+    offset += text.tokenIds.length;
+  }
+  return { tokenIds, lengths, skipped };
 }
 
 function deliver({ job, position }: TokenizedText, vector: Float32Array): void {

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -66,6 +66,29 @@ export class ModelCache {
     } finally {
       await rm(temporary, { recursive: true, force: true });
     }
+  }
+
+  /** The commit that a branch or tag of a model stood for when it was looked up. */
+  async readReference(model: string, revision: string): Promise<string | undefined> {
+    const commit = await readFile(this.#referenceFile(model, revision), 'utf8').catch(() => undefined);
+    return commit !== undefined && /^[0-9a-f]{40}$/.test(commit) ? commit : undefined;
+  }
+
+  async writeReference(model: string, revision: string, commit: string): Promise<void> {
+    const file = this.#referenceFile(model, revision);
+    await mkdir(dirname(file), { recursive: true });
+    const temporary = `${file}.${randomUUID()}.tmp`;
+    await writeFile(temporary, commit);
+    await rename(temporary, file);
+  }
+
+  /** Where downloads wait that are not whole yet. */
+  get downloadFolder(): string {
+    return join(this.folder, 'downloads');
+  }
+
+  #referenceFile(model: string, revision: string): string {
+    return join(this.folder, 'refs', model.replaceAll('/', '--'), encodeURIComponent(revision));
   }
 
   #folderOf(model: string, revision: string): string {

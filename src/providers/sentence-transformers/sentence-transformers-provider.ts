@@ -13,10 +13,16 @@ import {
   MissingDependencyError,
   ProviderError,
 } from '../../errors.js';
-import { requireTexts } from '../../internal/validate.js';
+import { requireText, requireTexts } from '../../internal/validate.js';
 import { type EngineLease, EngineRegistry } from './engine-registry.js';
 import type { ModelManifest } from './model-manifest.js';
-import { type ResolvedOptions, resolveOptions, type SentenceTransformersOptions } from './options.js';
+import {
+  localModelOptionsFromEnv,
+  type ResolvedOptions,
+  resolveOptions,
+  type SentenceTransformersOptions,
+} from './options.js';
+import { orderedStream } from './ordered-stream.js';
 import { normalize } from './pooling.js';
 
 /** Calls of so few texts overtake larger ones: somebody waits for them. */
@@ -50,6 +56,17 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
     return this.#options.id;
   }
 
+  /**
+   * A provider with the environment of Python's huggingface_hub: `HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE`, `HTTPS_PROXY`,
+   * `NO_PROXY`. Options given here go first.
+   */
+  static fromEnv(
+    options: SentenceTransformersOptions = {},
+    env: Readonly<Record<string, string | undefined>> = process.env,
+  ): SentenceTransformersProvider {
+    return new SentenceTransformersProvider({ ...localModelOptionsFromEnv(env), ...options });
+  }
+
   /** Reads the model's files, which downloads or builds them where they are not cached; computes no vector. */
   async embeddingSpace(options: Pick<EmbeddingOptions, 'model' | 'signal'> = {}): Promise<EmbeddingSpace> {
     this.#requireOwnModel(options.model);
@@ -68,40 +85,72 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
     this.#requireOwnModel(options.model);
     const started = performance.now();
     return this.#call(options.signal, async (signal) => {
-      const manifest = await this.#lease.engine.manifest();
       const { model } = this.#options;
-      const embeddingSpace = this.#spaceOf(manifest);
+      const embeddingSpace = this.#spaceOf(await this.#lease.engine.manifest());
       if (texts.length === 0)
         return { embeddings: [], embeddingSpace, model, usage: { inputCount: 0, inputTokens: 0 } };
-      const { vectors, tokenCount } = await this.#lease.engine.embed(withPrompt(texts, manifest, options), {
-        signal,
-        isUrgent: texts.length <= maxUrgentTexts,
-        maxTextsPerRun: this.#options.batchSize,
-      });
-      await this.#options.usageRecorder?.record({
-        operation: 'embedding',
-        model,
-        inputCount: texts.length,
-        inputTokens: tokenCount,
-        outputTokens: 0,
-        metadata: { durationMs: Math.round(performance.now() - started) },
-      });
-      return {
-        embeddings: embeddingSpace.normalized ? vectors.map(normalize) : vectors,
-        embeddingSpace,
-        model,
-        usage: { inputCount: texts.length, inputTokens: tokenCount },
-      };
+      const isUrgent = texts.length <= maxUrgentTexts;
+      const { embeddings, usage } = await this.#embed(texts, embeddingSpace, { ...options, isUrgent, signal });
+      await this.#record(usage, started);
+      return { embeddings, embeddingSpace, model, usage };
     });
   }
 
-  /** Whether the model's files are there and fit; loads no weights. */
+  /** One query's vector, with the prompt that the model wants before queries. */
+  async embedQuery(text: string, options: CallOptions = {}): Promise<Float32Array> {
+    const { embeddings } = await this.generateEmbeddings([text], { ...options, inputType: 'query' });
+    return embeddings[0]!;
+  }
+
+  /** One document's vector, with the prompt that the model wants before documents. */
+  async embedDocument(text: string, options: CallOptions = {}): Promise<Float32Array> {
+    const { embeddings } = await this.generateEmbeddings([text], { ...options, inputType: 'document' });
+    return embeddings[0]!;
+  }
+
+  /**
+   * Embeds any number of texts in constant memory and yields their vectors in order. Reads ahead a few hundred texts; whoever stops
+   * iterating stops the work. Usage is recorded once, at the end.
+   *
+   * @example
+   * for await (const vector of provider.embedStream(linesOf(file))) await store(vector)
+   */
+  async *embedStream(
+    texts: Iterable<string> | AsyncIterable<string>,
+    options: Pick<EmbeddingOptions, 'inputType' | 'signal'> = {},
+  ): AsyncGenerator<Float32Array, void, undefined> {
+    const started = performance.now();
+    const stopped = new AbortController();
+    const signal = options.signal === undefined ? stopped.signal : AbortSignal.any([options.signal, stopped.signal]);
+    const total = { inputCount: 0, inputTokens: 0 };
+    const embeddingSpace = await this.embeddingSpace(options);
+    const embedChunk = async (chunk: readonly string[], firstPosition: number): Promise<readonly Float32Array[]> => {
+      for (const [index, text] of chunk.entries()) requireText(text, 'texts', firstPosition + index);
+      return this.#call(signal, async (callSignal) => {
+        const call = { inputType: options.inputType, isUrgent: false, signal: callSignal };
+        const { embeddings, usage } = await this.#embed(chunk, embeddingSpace, call);
+        total.inputCount += usage.inputCount;
+        total.inputTokens += usage.inputTokens;
+        return embeddings;
+      });
+    };
+    try {
+      yield* orderedStream(texts, embedChunk);
+    } finally {
+      stopped.abort(new Error('The stream was left.'));
+      if (total.inputCount > 0) await this.#record(total, started);
+    }
+  }
+
+  /** Whether the model's files are there and fit, and where it runs; loads no weights. */
   async health(options: CallOptions = {}): Promise<ProviderHealth> {
     try {
       const { model, dimension, dtype } = await this.embeddingSpace(options);
+      const { device } = this.#lease.engine;
+      const where = device === undefined ? 'is not loaded yet' : `runs on ${device.name}: ${device.reason}`;
       return {
         status: 'healthy',
-        detail: `The model ${model} (${dimension} dimensions, ${dtype}) is on this machine.`,
+        detail: `The model ${model} (${dimension} dimensions, ${dtype}) is here and ${where}.`,
       };
     } catch (error) {
       return { status: 'unhealthy', detail: error instanceof Error ? error.message : 'An unknown failure.' };
@@ -118,10 +167,58 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
     return this.close();
   }
 
+  async #embed(
+    texts: readonly string[],
+    { dimension, normalized, prompts }: EmbeddingSpace,
+    {
+      inputType = 'document',
+      isUrgent,
+      signal,
+    }: EmbeddingOptions & { readonly isUrgent: boolean; readonly signal: AbortSignal },
+  ) {
+    const { vectors, tokenCount } = await this.#lease.engine.embed(texts, {
+      signal,
+      isUrgent,
+      prompt: prompts?.[inputType] ?? '',
+      maxTextsPerRun: this.#options.batchSize,
+    });
+    const embeddings = vectors.map((vector) => {
+      // Cut first: the rest of the vector has its share in the length.
+      const kept = vector.subarray(0, dimension);
+      return normalized ? normalize(kept) : kept;
+    });
+    return { embeddings, usage: { inputCount: texts.length, inputTokens: tokenCount } };
+  }
+
+  async #record(usage: { readonly inputCount: number; readonly inputTokens: number }, started: number): Promise<void> {
+    await this.#options.usageRecorder?.record({
+      operation: 'embedding',
+      model: this.#options.model,
+      ...usage,
+      outputTokens: 0,
+      metadata: { durationMs: Math.round(performance.now() - started) },
+    });
+  }
+
   #spaceOf(manifest: ModelManifest): EmbeddingSpace {
-    const { model, revision, dimension, pooling, prompts, dtype } = manifest;
-    const normalized = manifest.isNormalized || this.#options.normalizeEmbeddings;
-    return { model, revision, dimension, pooling, prompts, normalized, dtype };
+    const { model, revision, pooling, dtype } = manifest;
+    const {
+      dimensions: dimension = manifest.dimension,
+      normalizeEmbeddings,
+      prompts = manifest.prompts,
+    } = this.#options;
+    if (dimension > manifest.dimension) {
+      throw new InvalidInputError(`Expected \`dimensions\` to be at most ${manifest.dimension}, got ${dimension}.`);
+    }
+    return {
+      model,
+      revision,
+      dimension,
+      pooling,
+      prompts,
+      normalized: manifest.isNormalized || normalizeEmbeddings,
+      dtype,
+    };
   }
 
   #requireOwnModel(model: string | undefined): void {
@@ -164,13 +261,4 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
     const { code, isRetryable, cause } = error satisfies AiProviderError;
     return new ProviderError(error.message, { code, isRetryable, cause, provider: this.id });
   }
-}
-
-function withPrompt(
-  texts: readonly string[],
-  { prompts }: ModelManifest,
-  { inputType = 'document' }: EmbeddingOptions,
-) {
-  const prompt = prompts?.[inputType] ?? '';
-  return prompt === '' ? texts : texts.map((text) => prompt + text);
 }

@@ -1,5 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { loadPeer } from '../../internal/load-peer.js';
+import type { ModelManifest } from './model-manifest.js';
+import { enoughTokens, startsOf } from './text-start.js';
+import type { TokenizedTexts } from './worker-protocol.js';
 
 interface TokenizerLike {
   encode(text: string): { readonly ids: readonly number[] };
@@ -14,34 +17,59 @@ interface TokenizerDefinition {
   } | null;
 }
 
+type TokenizerSettings = Pick<ModelManifest, 'maxTokens' | 'poolsPrompt'>;
+
 /** Token ids as the Rust tokenizers under Python's sentence-transformers make them, truncated so that the closing special tokens stay. */
 export class Tokenizer {
   readonly #tokenizer: TokenizerLike;
-  readonly #maxTokens: number;
+  readonly #settings: TokenizerSettings;
   readonly #closingTokens: readonly number[];
   readonly #evenOut: (text: string) => string;
 
-  constructor(tokenizer: TokenizerLike, definition: TokenizerDefinition, maxTokens: number) {
+  constructor(tokenizer: TokenizerLike, definition: TokenizerDefinition, settings: TokenizerSettings) {
     this.#tokenizer = tokenizer;
-    this.#maxTokens = maxTokens;
+    this.#settings = settings;
     this.#closingTokens = commonEnd(tokenizer.encode('').ids, tokenizer.encode('a').ids);
     this.#evenOut = evenOut(definition);
   }
 
-  static async load(file: string, maxTokens: number): Promise<Tokenizer> {
+  static async load(manifest: TokenizerSettings & Pick<ModelManifest, 'tokenizerFile'>): Promise<Tokenizer> {
     const tokenizers = await loadPeer(
       '@huggingface/tokenizers',
       'Local embedding',
       () => import('@huggingface/tokenizers'),
     );
-    const definition = JSON.parse(await readFile(file, 'utf8')) as TokenizerDefinition;
-    return new Tokenizer(new tokenizers.Tokenizer(definition, {}), definition, maxTokens);
+    const definition = JSON.parse(await readFile(manifest.tokenizerFile, 'utf8')) as TokenizerDefinition;
+    return new Tokenizer(new tokenizers.Tokenizer(definition, {}), definition, manifest);
+  }
+
+  /** Encodes each text with the prompt before it. */
+  encodeAll(texts: readonly string[], prompt: string): TokenizedTexts {
+    const encoded = texts.map((text) => this.encode(prompt + text));
+    const lengths = Int32Array.from(encoded, (ids) => ids.length);
+    const tokenIds = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
+    let offset = 0;
+    for (const ids of encoded) {
+      tokenIds.set(ids, offset);
+      offset += ids.length;
+    }
+    return { tokenIds, lengths, skipped: new Int32Array(texts.length).fill(this.#skippedTokens(prompt)) };
   }
 
   encode(text: string): readonly number[] {
-    const { ids } = this.#tokenizer.encode(this.#evenOut(text));
-    if (ids.length <= this.#maxTokens) return ids;
-    return [...ids.slice(0, this.#maxTokens - this.#closingTokens.length), ...this.#closingTokens];
+    const { maxTokens } = this.#settings;
+    let ids: readonly number[] = [];
+    for (const start of startsOf(text, maxTokens)) {
+      ids = this.#tokenizer.encode(this.#evenOut(start)).ids;
+      if (ids.length >= enoughTokens(start, text, maxTokens)) break;
+    }
+    if (ids.length <= maxTokens) return ids;
+    return [...ids.slice(0, maxTokens - this.#closingTokens.length), ...this.#closingTokens];
+  }
+
+  #skippedTokens(prompt: string): number {
+    if (prompt === '' || this.#settings.poolsPrompt) return 0;
+    return this.encode(prompt).length - this.#closingTokens.length;
   }
 }
 

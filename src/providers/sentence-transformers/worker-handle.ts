@@ -4,12 +4,14 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { AiProviderError } from '../../errors.js';
+import type { DownloadProgress } from './hub/hub-settings.js';
 import { deserializeError, type ResultOf, type WorkerRequest, type WorkerResponse } from './worker-protocol.js';
 
 type RequestType = keyof ResultOf;
 type RequestOf<Type extends RequestType> = Omit<Extract<WorkerRequest, { type: Type }>, 'id'>;
 
 interface PendingRequest {
+  readonly onProgress: ((progress: DownloadProgress) => void) | undefined;
   resolve(value: never): void;
   reject(error: AiProviderError): void;
 }
@@ -41,11 +43,12 @@ export class WorkerHandle {
   request<Type extends RequestType>(
     request: RequestOf<Type> & { readonly type: Type },
     transfer: readonly ArrayBuffer[] = [],
+    onProgress?: (progress: DownloadProgress) => void,
   ): Promise<ResultOf[Type]> & { readonly requestId: number } {
     const id = ++this.#lastId;
     const promise = new Promise<ResultOf[Type]>((resolve, reject) => {
       if (this.#failure !== undefined) return reject(this.#failure);
-      this.#pending.set(id, { resolve: resolve as PendingRequest['resolve'], reject });
+      this.#pending.set(id, { resolve: resolve as PendingRequest['resolve'], reject, onProgress });
       this.#worker.ref();
       this.#worker.postMessage({ ...request, id }, transfer);
     });
@@ -70,6 +73,10 @@ export class WorkerHandle {
   #settle(response: WorkerResponse): void {
     const pending = this.#pending.get(response.id);
     if (pending === undefined) return;
+    if ('progress' in response) {
+      pending.onProgress?.(response.progress);
+      return;
+    }
     this.#pending.delete(response.id);
     this.#unrefWhenIdle();
     if ('error' in response) pending.reject(deserializeError(response.error));

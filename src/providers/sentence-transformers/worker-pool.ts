@@ -1,9 +1,10 @@
 import { AiProviderError } from '../../errors.js';
 import { memoizeAsync } from '../../internal/memoize-async.js';
+import type { DownloadProgress } from './hub/hub-settings.js';
 import type { ModelManifest } from './model-manifest.js';
 import type { ModelSource } from './model-source.js';
 import { WorkerHandle } from './worker-handle.js';
-import type { SessionSettings } from './worker-protocol.js';
+import type { DeviceReport, SessionSettings } from './worker-protocol.js';
 
 export interface WorkerPoolOptions {
   readonly source: ModelSource;
@@ -11,6 +12,7 @@ export interface WorkerPoolOptions {
   readonly maxWorkers: number;
   /** How long nothing may be asked before the threads end and their memory is freed. */
   readonly idleTimeoutMs: number;
+  readonly onDownloadProgress: ((progress: DownloadProgress) => void) | undefined;
 }
 
 const crashesToOpenCircuit = 3;
@@ -27,13 +29,18 @@ export class WorkerPool {
   #circuitOpenUntil = 0;
   #idleTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  #device: DeviceReport | undefined;
 
   /** Finds the model's files, in a worker, once. */
   readonly manifest = memoizeAsync(async (): Promise<ModelManifest> => {
     this.checkCircuit();
     const worker = this.#spawn();
     try {
-      const manifest = await worker.request({ type: 'resolve', source: this.#options.source });
+      const manifest = await worker.request(
+        { type: 'resolve', source: this.#options.source },
+        [],
+        this.#options.onDownloadProgress,
+      );
       void this.#load(worker, manifest);
       return manifest;
     } catch (error) {
@@ -91,6 +98,16 @@ export class WorkerPool {
     await this.#terminateAll();
   }
 
+  /** Where the model runs; undefined until a worker has loaded it. */
+  get device(): DeviceReport | undefined {
+    return this.#device;
+  }
+
+  /** A GPU gains nothing from a second copy of the weights. */
+  get maxWorkers(): number {
+    return this.#device?.name === 'cuda' ? 1 : this.#options.maxWorkers;
+  }
+
   get workerCount(): number {
     return this.#ready.size + this.#starting.size;
   }
@@ -109,7 +126,7 @@ export class WorkerPool {
   }
 
   #grow(): void {
-    if (this.#isClosed || this.#starting.size > 0 || this.workerCount >= this.#options.maxWorkers) return;
+    if (this.#isClosed || this.#starting.size > 0 || this.workerCount >= this.maxWorkers) return;
     const worker = this.#spawn();
     this.manifest().then(
       (manifest) => this.#load(worker, manifest),
@@ -119,7 +136,7 @@ export class WorkerPool {
 
   async #load(worker: WorkerHandle, manifest: ModelManifest): Promise<void> {
     try {
-      await worker.request({ type: 'load', manifest, session: this.#options.session });
+      this.#device = await worker.request({ type: 'load', manifest, session: this.#options.session });
       if (!this.#starting.delete(worker)) return;
       this.#ready.add(worker);
       this.#onChange();

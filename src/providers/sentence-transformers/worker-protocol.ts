@@ -1,4 +1,5 @@
 import { AiProviderError, type AiProviderErrorCode, isAiProviderError, MissingDependencyError } from '../../errors.js';
+import type { DownloadProgress } from './hub/hub-settings.js';
 import type { ModelManifest } from './model-manifest.js';
 import type { ModelSource } from './model-source.js';
 
@@ -6,36 +7,53 @@ import type { ModelSource } from './model-source.js';
 export type WorkerRequest = { readonly id: number } & (
   | { readonly type: 'resolve'; readonly source: ModelSource }
   | { readonly type: 'load'; readonly manifest: ModelManifest; readonly session: SessionSettings }
-  | { readonly type: 'tokenize'; readonly texts: readonly string[]; readonly isUrgent: boolean }
-  /** `lengths[i]` token ids for text i, one text after the other. */
   | {
-      readonly type: 'run';
-      readonly tokenIds: Int32Array<ArrayBuffer>;
-      readonly lengths: Int32Array<ArrayBuffer>;
+      readonly type: 'tokenize';
+      readonly texts: readonly string[];
+      readonly prompt: string;
       readonly isUrgent: boolean;
     }
+  | { readonly type: 'run'; readonly texts: TokenizedTexts; readonly isUrgent: boolean }
   | { readonly type: 'cancel'; readonly target: number }
 );
 
+export type Device = 'auto' | 'cpu' | 'cuda';
+
 export interface SessionSettings {
   readonly threads: number;
+  readonly device: Device;
+}
+
+/** Where a model runs, and why there. */
+export interface DeviceReport {
+  readonly name: 'cpu' | 'cuda';
+  readonly reason: string;
 }
 
 export interface TokenizedTexts {
+  /** `lengths[i]` token ids for text i, one text after the other. */
   readonly tokenIds: Int32Array<ArrayBuffer>;
   readonly lengths: Int32Array<ArrayBuffer>;
+  /** How many tokens at the start of each text are left out of the pooling. */
+  readonly skipped: Int32Array<ArrayBuffer>;
+}
+
+export interface RunResult {
+  /** Pooled, not normalised: `lengths.length` x `dimension`, row by row. */
+  readonly vectors: Float32Array<ArrayBuffer>;
+  readonly milliseconds: number;
 }
 
 export interface ResultOf {
   readonly resolve: ModelManifest;
-  readonly load: null;
+  readonly load: DeviceReport;
   readonly tokenize: TokenizedTexts;
-  /** Pooled, not normalised: `lengths.length` x `dimension`, row by row. */
-  readonly run: Float32Array<ArrayBuffer>;
+  readonly run: RunResult;
   readonly cancel: null;
 }
 
 export type WorkerResponse =
+  | { readonly id: number; readonly progress: DownloadProgress }
   | { readonly id: number; readonly value: ResultOf[keyof ResultOf] }
   | { readonly id: number; readonly error: SerializedError };
 

@@ -2,7 +2,7 @@ import { parentPort } from 'node:worker_threads';
 import { EmbeddingModel } from './embedding-model.js';
 import { resolveModel } from './model-source.js';
 import { Tokenizer } from './tokenizer.js';
-import { serializeError, type TokenizedTexts, type WorkerRequest, type WorkerResponse } from './worker-protocol.js';
+import { serializeError, type WorkerRequest, type WorkerResponse } from './worker-protocol.js';
 
 const port = parentPort!;
 const waiting: WorkerRequest[] = [];
@@ -26,6 +26,15 @@ async function work(): Promise<void> {
   isBusy = false;
 }
 
+/** Between the runs of a large request, the urgent ones that came meanwhile. */
+async function serveUrgent(): Promise<void> {
+  for (;;) {
+    const index = waiting.findIndex((request) => 'isUrgent' in request && request.isUrgent);
+    if (index < 0) return;
+    await answer(waiting.splice(index, 1)[0]!);
+  }
+}
+
 /** Urgent requests first, then tokenising, since other workers may wait for it, then the order of arrival. */
 function takeNext(): WorkerRequest | undefined {
   const rank = (request: WorkerRequest): number => {
@@ -42,33 +51,24 @@ function takeNext(): WorkerRequest | undefined {
 async function answer(request: WorkerRequest): Promise<void> {
   const { id } = request;
   try {
-    if (request.type === 'resolve') respond({ id, value: await resolveModel(request.source) });
-    else if (request.type === 'load') {
-      tokenizer = await Tokenizer.load(request.manifest.tokenizerFile, request.manifest.maxTokens);
+    if (request.type === 'resolve') {
+      const value = await resolveModel(request.source, (progress) => respond({ id, progress }));
+      respond({ id, value });
+    } else if (request.type === 'load') {
+      tokenizer = await Tokenizer.load(request.manifest);
       model = await EmbeddingModel.load(request.manifest, request.session);
-      respond({ id, value: null });
+      respond({ id, value: model.device });
     } else if (request.type === 'tokenize') {
-      const value = tokenize(request.texts);
-      respond({ id, value }, [value.tokenIds.buffer, value.lengths.buffer]);
+      const value = tokenizer!.encodeAll(request.texts, request.prompt);
+      respond({ id, value }, [value.tokenIds.buffer, value.lengths.buffer, value.skipped.buffer]);
     } else if (request.type === 'run') {
-      const value = await model!.run(request.tokenIds, request.lengths);
-      respond({ id, value }, [value.buffer]);
+      const started = performance.now();
+      const vectors = await model!.embed(request.texts, serveUrgent);
+      respond({ id, value: { vectors, milliseconds: performance.now() - started } }, [vectors.buffer]);
     }
   } catch (error) {
     respond({ id, error: serializeError(error) });
   }
-}
-
-function tokenize(texts: readonly string[]): TokenizedTexts {
-  const encoded = texts.map((text) => tokenizer!.encode(text));
-  const lengths = Int32Array.from(encoded, (ids) => ids.length);
-  const tokenIds = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
-  let offset = 0;
-  for (const ids of encoded) {
-    tokenIds.set(ids, offset);
-    offset += ids.length;
-  }
-  return { tokenIds, lengths };
 }
 
 function respond(response: WorkerResponse, transfer: ArrayBuffer[] = []): void {

@@ -32,6 +32,38 @@ export function parseBertConfig(config: Readonly<Record<string, unknown>>): Bert
   };
 }
 
+/** A linear layer as a graph needs it: `output = input * weight + bias`. */
+export interface LinearLayer {
+  /** As its tensors are named in the checkpoint. */
+  readonly name: string;
+  /** Equal for layers with the same input. */
+  readonly inputName: string;
+  /** `inputSize` x `outputSize`, row by row. */
+  readonly weight: Float32Array;
+  readonly bias: Float32Array;
+  readonly inputSize: number;
+  readonly outputSize: number;
+}
+
+/** Adds a linear layer's nodes to the graph and returns the name of its result. */
+export type AddLinear = (graph: GraphBuilder, input: string, layer: LinearLayer) => string;
+
+export const addFloatLinear: AddLinear = (graph, input, { name, weight, bias, inputSize, outputSize }) => {
+  const product = graph.node('MatMul', [input, graph.float32(`${name}.weight`, [inputSize, outputSize], weight)]);
+  return graph.node('Add', [product, graph.float32(`${name}.bias`, [outputSize], bias)]);
+};
+
+export interface BertGraphOptions {
+  /** @default float32 products */
+  readonly addLinear?: AddLinear;
+  /**
+   * Leaves out `attention_mask` and `token_type_ids`: a graph for runs of texts of one length.
+   *
+   * @default false
+   */
+  readonly isUnpadded?: boolean;
+}
+
 /** The lowest float32: what a masked position's score becomes, as in transformers. */
 const lowest = -3.4028234663852886e38;
 
@@ -39,7 +71,8 @@ const lowest = -3.4028234663852886e38;
  * A BERT encoder in the form that models have on the Hub: inputs `input_ids`, `attention_mask` and `token_type_ids` (`batch x sequence`,
  * int64), output `last_hidden_state` (`batch x sequence x hidden`, float32), with the standard operators of opset 20 only.
  */
-export function buildBertGraph(weights: Safetensors, config: BertConfig): Chunks {
+export function buildBertGraph(weights: Safetensors, config: BertConfig, options: BertGraphOptions = {}): Chunks {
+  const { addLinear = addFloatLinear, isUnpadded = false } = options;
   const graph = new GraphBuilder();
   const prefix = weights.names.some((name) => name.startsWith('bert.')) ? 'bert.' : '';
   const { hiddenSize, heads } = config;
@@ -52,31 +85,29 @@ export function buildBertGraph(weights: Safetensors, config: BertConfig): Chunks
       attributes: { axis: -1, epsilon: { float: config.layerNormEpsilon } },
       ...(output === undefined ? {} : { output }),
     });
-  const linear = (input: string, name: string): string => {
+  const linear = (input: string, name: string, inputName = name): string => {
     const [outputSize, inputSize] = weights.shape(`${prefix}${name}.weight`) as [number, number];
-    const transposed = transpose(weights.float32(`${prefix}${name}.weight`), outputSize, inputSize);
-    const weight = graph.float32(`${name}.weight`, [inputSize, outputSize], transposed);
-    return graph.node('Add', [graph.node('MatMul', [input, weight]), load(`${name}.bias`)]);
+    const weight = transpose(weights.float32(`${prefix}${name}.weight`), outputSize, inputSize);
+    const bias = weights.float32(`${prefix}${name}.bias`);
+    return addLinear(graph, input, { name, inputName, weight, bias, inputSize, outputSize });
   };
 
   const inputIds = graph.input('input_ids', 'int64', ['batch', 'sequence']);
-  const attentionMask = graph.input('attention_mask', 'int64', ['batch', 'sequence']);
-  const tokenTypeIds = graph.input('token_type_ids', 'int64', ['batch', 'sequence']);
+  const maskScores = isUnpadded ? undefined : addMaskScores(graph);
+  const tokenTypeIds = isUnpadded
+    ? graph.int64('first_type', [0])
+    : graph.input('token_type_ids', 'int64', ['batch', 'sequence']);
 
-  const zero = graph.int64('zero', [0]);
-  const one = graph.int64('one', [1]);
-  const two = graph.int64('two', [2]);
-  const sequenceLength = graph.node('Slice', [graph.node('Shape', [inputIds]), one, two]);
+  const sequenceLength = graph.node('Slice', [
+    graph.node('Shape', [inputIds]),
+    graph.int64('one', [1]),
+    graph.int64('two', [2]),
+  ]);
   const words = graph.node('Gather', [load('embeddings.word_embeddings.weight'), inputIds]);
   const types = graph.node('Gather', [load('embeddings.token_type_embeddings.weight'), tokenTypeIds]);
-  const positions = graph.node('Slice', [load('embeddings.position_embeddings.weight'), zero, sequenceLength]);
+  const positionTable = load('embeddings.position_embeddings.weight');
+  const positions = graph.node('Slice', [positionTable, graph.int64('zero', [0]), sequenceLength]);
   let hidden = layerNorm(graph.node('Add', [graph.node('Add', [words, types]), positions]), 'embeddings.LayerNorm');
-
-  const mask = graph.node('Cast', [graph.node('Unsqueeze', [attentionMask, graph.int64('mask_axes', [1, 2])])], {
-    attributes: { to: 1 },
-  });
-  const absent = graph.node('Sub', [graph.scalar('present', 1), mask]);
-  const maskScores = graph.node('Mul', [absent, graph.scalar('lowest', lowest)]);
 
   const splitShape = graph.int64('split_heads', [0, 0, heads, headSize]);
   const mergeShape = graph.int64('merge_heads', [0, 0, hiddenSize]);
@@ -86,28 +117,34 @@ export function buildBertGraph(weights: Safetensors, config: BertConfig): Chunks
 
   for (let layer = 0; layer < config.layers; layer++) {
     const name = `encoder.layer.${layer}`;
-    const query = splitHeads(linear(hidden, `${name}.attention.self.query`), [0, 2, 1, 3]);
-    const key = splitHeads(linear(hidden, `${name}.attention.self.key`), [0, 2, 3, 1]);
-    const value = splitHeads(linear(hidden, `${name}.attention.self.value`), [0, 2, 1, 3]);
+    const self = `${name}.attention.self`;
+    const query = splitHeads(linear(hidden, `${self}.query`, self), [0, 2, 1, 3]);
+    const key = splitHeads(linear(hidden, `${self}.key`, self), [0, 2, 3, 1]);
+    const value = splitHeads(linear(hidden, `${self}.value`, self), [0, 2, 1, 3]);
     const scores = graph.node('Mul', [graph.node('MatMul', [query, key]), scale]);
-    const attention = graph.node('Softmax', [graph.node('Add', [scores, maskScores])], { attributes: { axis: -1 } });
+    const masked = maskScores === undefined ? scores : graph.node('Add', [scores, maskScores]);
+    const attention = graph.node('Softmax', [masked], { attributes: { axis: -1 } });
     const context = graph.node('Transpose', [graph.node('MatMul', [attention, value])], {
       attributes: { perm: [0, 2, 1, 3] },
     });
-    const merged = graph.node('Reshape', [context, mergeShape]);
-    const attended = linear(merged, `${name}.attention.output.dense`);
+    const attended = linear(graph.node('Reshape', [context, mergeShape]), `${name}.attention.output.dense`);
     hidden = layerNorm(graph.node('Add', [attended, hidden]), `${name}.attention.output.LayerNorm`);
     const expanded = graph.node('Gelu', [linear(hidden, `${name}.intermediate.dense`)]);
     const contracted = linear(expanded, `${name}.output.dense`);
-    const isLast = layer === config.layers - 1;
-    hidden = layerNorm(
-      graph.node('Add', [contracted, hidden]),
-      `${name}.output.LayerNorm`,
-      isLast ? 'last_hidden_state' : undefined,
-    );
+    const output = layer === config.layers - 1 ? 'last_hidden_state' : undefined;
+    hidden = layerNorm(graph.node('Add', [contracted, hidden]), `${name}.output.LayerNorm`, output);
   }
   graph.output('last_hidden_state', 'float32', ['batch', 'sequence', hiddenSize]);
   return graph.toModel(20);
+}
+
+/** 0 for a token and the lowest number for padding, to be added to the attention scores: `batch x 1 x 1 x sequence`. */
+function addMaskScores(graph: GraphBuilder): string {
+  const attentionMask = graph.input('attention_mask', 'int64', ['batch', 'sequence']);
+  const spread = graph.node('Unsqueeze', [attentionMask, graph.int64('mask_axes', [1, 2])]);
+  const mask = graph.node('Cast', [spread], { attributes: { to: 1 } });
+  const absent = graph.node('Sub', [graph.scalar('present', 1), mask]);
+  return graph.node('Mul', [absent, graph.scalar('lowest', lowest)]);
 }
 
 /** PyTorch keeps a linear layer as output x input, ONNX multiplies by input x output. */

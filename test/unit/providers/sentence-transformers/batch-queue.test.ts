@@ -9,6 +9,7 @@ interface NamedText extends QueuedText {
 const text = (name: number, length: number, maxTextsPerRun = 64): NamedText => ({
   name,
   tokenIds: new Int32Array(length),
+  skipped: 0,
   maxTextsPerRun,
 });
 

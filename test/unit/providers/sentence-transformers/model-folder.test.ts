@@ -25,6 +25,7 @@ describe('describeModelFolder', () => {
     expect(await describeModelFolder(folder)).toEqual({
       dimension: 384,
       pooling: 'mean',
+      poolsPrompt: true,
       isNormalized: false,
       maxTokens: 512,
       padTokenId: 0,

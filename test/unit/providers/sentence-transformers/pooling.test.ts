@@ -12,9 +12,26 @@ describe('pool', () => {
     ['max', [3, 20, -1, -2]],
     ['last_token', [3, 20, -8, -9]],
   ] as const)('%s leaves the padding out', (pooling, expected) => {
-    const target = new Float32Array(5).fill(7);
-    pool(hidden, lengths, 3, 2, pooling, target, 1);
-    expect([...target]).toEqual([7, ...expected]);
+    const target = new Float32Array(4).fill(7);
+    pool(hidden, { lengths, skipped: Int32Array.of(0, 0), sequence: 3, dimension: 2, pooling }, target);
+    expect([...target]).toEqual(expected);
+  });
+
+  it.each([
+    ['mean', [3, 20, -5.5, -6.5]],
+    ['cls', [1, 10, -1, -2]],
+    ['max', [3, 20, -3, -4]],
+    ['last_token', [3, 20, -8, -9]],
+  ] as const)('%s leaves out a prompt of one token, as sentence-transformers does', (pooling, expected) => {
+    const target = new Float32Array(4);
+    pool(hidden, { lengths, skipped: Int32Array.of(1, 1), sequence: 3, dimension: 2, pooling }, target);
+    expect([...target]).toEqual(expected);
+  });
+
+  it('keeps the last token of a text that is nothing but prompt', () => {
+    const target = new Float32Array(4);
+    pool(hidden, { lengths, skipped: Int32Array.of(9, 9), sequence: 3, dimension: 2, pooling: 'mean' }, target);
+    expect([...target]).toEqual([3, 20, -8, -9]);
   });
 });
 

@@ -86,7 +86,8 @@ describe('sentenceTransformersKind', () => {
     { batch_size: 'many' },
     { batch_size: 0 },
     { normalize_embeddings: 1 },
-    { model_folder: 5 },
+    { dtype: 'float32' },
+    { dimensions: 0.5 },
     { revision: '' },
   ])('a row with %j is invalid_config and names the row', async (aiModelConfig) => {
     await expect(async () => create({ aiModelConfig })).rejects.toMatchObject({

@@ -11,7 +11,7 @@ let tokenizer: Tokenizer;
 let reference: BertReferenceTokenizer;
 
 beforeAll(async () => {
-  tokenizer = await Tokenizer.load(file.pathname, 256);
+  tokenizer = await Tokenizer.load({ tokenizerFile: file.pathname, maxTokens: 256, poolsPrompt: true });
   reference = new BertReferenceTokenizer(JSON.parse(readFileSync(file, 'utf8')).model.vocab);
 });
 

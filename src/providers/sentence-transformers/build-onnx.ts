@@ -1,0 +1,46 @@
+import { mkdir, open, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type Dtype, modelFileNames } from './dtype.js';
+import { type BertGraphOptions, buildBertGraph, parseBertConfig } from './onnx/bert-graph.js';
+import { type Int8Scales, int8Linear } from './onnx/int8-linear.js';
+import { byteLength, type Chunks } from './onnx/protobuf.js';
+import { Safetensors } from './onnx/safetensors.js';
+
+export interface BuildOnnxOptions {
+  readonly weightsFile: string;
+  readonly configFile: string;
+  readonly dtype: Dtype;
+  readonly int8Scales?: Int8Scales | undefined;
+}
+
+/**
+ * Builds a model's ONNX file from safetensors into `folder`, under its usual name.
+ *
+ * @throws an Error that says why it cannot be built: another architecture than BERT, or a format that there are no scales for.
+ */
+export async function buildOnnx(folder: string, options: BuildOnnxOptions): Promise<void> {
+  const config = parseBertConfig(JSON.parse(await readFile(options.configFile, 'utf8')) as Record<string, unknown>);
+  const form = graphOptions(options);
+  const file = join(folder, modelFileNames[options.dtype][0]!);
+  await mkdir(dirname(file), { recursive: true });
+  await writeChunks(file, buildBertGraph(await Safetensors.read(options.weightsFile), config, form));
+}
+
+function graphOptions({ dtype, int8Scales }: BuildOnnxOptions): BertGraphOptions {
+  if (dtype === 'fp32') return {};
+  if (dtype === 'fp16') throw new Error('fp16 cannot be built from safetensors; it needs onnx/model_fp16.onnx');
+  if (int8Scales === undefined) {
+    throw new Error('int8 can be built for all-MiniLM-L6-v2 only; other models need onnx/model_int8.onnx');
+  }
+  return { addLinear: int8Linear(int8Scales), isUnpadded: true };
+}
+
+async function writeChunks(file: string, chunks: Chunks): Promise<void> {
+  const handle = await open(file, 'wx');
+  try {
+    const { bytesWritten } = await handle.writev(chunks as Uint8Array[]);
+    if (bytesWritten !== byteLength(chunks)) throw new Error(`only ${bytesWritten} bytes of ${file} could be written`);
+  } finally {
+    await handle.close();
+  }
+}
