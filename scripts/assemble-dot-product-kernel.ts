@@ -1,10 +1,10 @@
-// Assembles src/vector-stores/local/dot-product-kernel.wat; `npx tsx scripts/assemble-dot-product-kernel.ts` writes the bytes into the source.
+// Assembles src/vector-stores/local/vectors/dot-product-kernel.wat; `npx tsx scripts/assemble-dot-product-kernel.ts` writes the bytes into the source.
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import loadWabt from 'wabt';
 
-const source = new URL('../src/vector-stores/local/dot-product-kernel.wat', import.meta.url);
-const target = new URL('../src/vector-stores/local/dot-product-kernel-bytes.ts', import.meta.url);
+const source = new URL('../src/vector-stores/local/vectors/dot-product-kernel.wat', import.meta.url);
+const target = new URL('../src/vector-stores/local/vectors/dot-product-kernel-bytes.ts', import.meta.url);
 
 export async function assembleDotProductKernel(): Promise<Uint8Array> {
   const wabt = await loadWabt();

@@ -1,6 +1,7 @@
 export type { CredentialCipher } from './core/credential-cipher.js';
 export type {
   CallOptions,
+  EmbeddedBatch,
   EmbeddingInputType,
   EmbeddingOptions,
   EmbeddingProvider,
@@ -30,7 +31,20 @@ export type {
 export type { Logger } from './core/logger.js';
 export { ProviderFactory, type ProviderFactoryOptions } from './core/provider-factory.js';
 export type { AiProvider, Operation, ProviderContext, ProviderKind } from './core/provider-kind.js';
-export type { TextOptions, TextProvider, TextResult, TextUsage } from './core/text-provider.js';
+export type { StandardSchema } from './core/standard-schema.js';
+export { estimateTaskComplexity, type TaskComplexity, type TaskTier, type TextTask } from './core/task-complexity.js';
+export type {
+  ModelChoice,
+  TextChunk,
+  TextMessage,
+  TextOptions,
+  TextPrompt,
+  TextProvider,
+  TextResult,
+  TextUsage,
+  Tool,
+  ToolCall,
+} from './core/text-provider.js';
 export type { UsageEvent, UsageRecorder } from './core/usage-recorder.js';
 export { type IndexSearchOptions, VectorIndex, type VectorIndexOptions } from './core/vector-index.js';
 export type {
@@ -63,7 +77,7 @@ export type { LocalModelOptions, SentenceTransformersOptions } from './providers
 export { sentenceTransformersKind } from './providers/sentence-transformers/sentence-transformers-kind.js';
 export { SentenceTransformersProvider } from './providers/sentence-transformers/sentence-transformers-provider.js';
 export { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './providers/wex-gateway/wex-gateway-kind.js';
-export type { WexGatewayOptions } from './providers/wex-gateway/wex-gateway-options.js';
+export type { FetchLike, WexGatewayOptions, WexGatewaySettings } from './providers/wex-gateway/wex-gateway-options.js';
 export { WexGatewayProvider } from './providers/wex-gateway/wex-gateway-provider.js';
 export { KyselyIntegrationRepository } from './repositories/kysely/kysely-integration-repository.js';
 export {

@@ -44,12 +44,13 @@ export class EmbeddingCall {
 
   /** Lets a provider embed what has no vector yet. */
   async run(provider: AiProvider, candidate: Candidate): Promise<EmbeddingResult> {
-    const { model, inputType, signal } = this.#options;
+    const { model, inputType, truncate, signal } = this.#options;
     this.#joinSpace(await provider.embeddingSpace({ model, signal }), candidate);
     const positions = this.#missingPositions();
     const texts = positions.length === this.#texts.length ? this.#texts : positions.map((at) => this.#texts[at]!);
     try {
-      this.#take(await provider.generateEmbeddings(texts, { model, inputType, signal }), positions, candidate);
+      const options = { model, inputType, truncate, onBatch: this.#onBatchOf(positions), signal };
+      this.#take(await provider.generateEmbeddings(texts, options), positions, candidate);
     } catch (error) {
       if (!isPartial(error)) throw error;
       this.#take(error.partialResult, positions, candidate);
@@ -76,6 +77,20 @@ export class EmbeddingCall {
         partialResult: { ...this.#result(), embeddings: this.#embeddings, embeddingSpace: this.#space },
       },
     );
+  }
+
+  /** The caller's, in positions of the whole call. */
+  #onBatchOf(positions: readonly number[]): EmbeddingOptions['onBatch'] {
+    const { onBatch } = this.#options;
+    const totalCount = this.#texts.length;
+    if (onBatch === undefined || positions.length === totalCount) return onBatch;
+    return (batch) =>
+      onBatch({
+        ...batch,
+        positions: batch.positions.map((position) => positions[position]!),
+        doneCount: totalCount - positions.length + batch.doneCount,
+        totalCount,
+      });
   }
 
   #joinSpace(declared: DeclaredEmbeddingSpace, { integration }: Candidate): void {

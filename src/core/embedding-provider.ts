@@ -15,6 +15,7 @@ export interface EmbeddingOptions {
   readonly truncate?: boolean | undefined;
   /**
    * Told of vectors as they come, so that a long job can show progress and store as it goes. Waited for; where it fails, the call fails with its error.
+   * Providers that run in this process may not tell.
    */
   readonly onBatch?: ((batch: EmbeddedBatch) => void | Promise<void>) | undefined;
   /** Ends the call; its reason is rethrown untouched. */

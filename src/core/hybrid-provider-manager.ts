@@ -1,5 +1,5 @@
 import { AiProviderError, EmbeddingSpaceMismatchError } from '../errors.js';
-import { requireNonEmptyString, requireTenantId, requireTexts } from '../internal/validate.js';
+import { requirePrompt, requireTenantId, requireTexts } from '../internal/validate.js';
 import type { CircuitBreakerOptions } from './circuit-breaker.js';
 import { calculateCost, parsePriceList } from './cost.js';
 import { defaultLocalIntegration } from './default-local-integration.js';
@@ -11,7 +11,7 @@ import type { Logger } from './logger.js';
 import type { ProviderFactory } from './provider-factory.js';
 import { ProviderGate } from './provider-gate.js';
 import { type Candidate, orderForEmbeddings, orderForText } from './routing.js';
-import type { TextOptions, TextResult } from './text-provider.js';
+import type { TextOptions, TextPrompt, TextResult } from './text-provider.js';
 
 export interface HybridProviderManagerOptions {
   /** Stays the host's: close it when the host stops. */
@@ -126,8 +126,8 @@ export class HybridProviderManager {
    * @throws `AiProviderError`: `invalid_input` before any I/O; `integration_not_found` where the tenant has nobody to generate text; the provider's
    *   own error, or `providers_exhausted` where its fallbacks failed as well.
    */
-  async generateText(prompt: string, options: ManagedTextOptions): Promise<ManagedTextResult> {
-    requireNonEmptyString(prompt, 'prompt');
+  async generateText(prompt: TextPrompt, options: ManagedTextOptions): Promise<ManagedTextResult> {
+    requirePrompt(prompt);
     const { tenantId, preferredProvider, ...textOptions } = options;
     const [first] = orderForText(await this.#candidates(options));
     if (first === undefined) throw nobodyFor('generates text', options);

@@ -47,3 +47,25 @@ export function requireText(text: unknown, listName: string, position: number): 
     { position },
   );
 }
+
+/**
+ * A prompt: a non-empty string, or messages with a `role` and a string `content`.
+ *
+ * @throws {@link InvalidInputError} with the position of the first message that is not one.
+ */
+export function requirePrompt(prompt: unknown): void {
+  if (typeof prompt === 'string' && prompt !== '') return;
+  if (!Array.isArray(prompt) || prompt.length === 0) {
+    throw new InvalidInputError(
+      `Expected \`prompt\` to be a non-empty string or a non-empty array of messages, got ${describeValue(prompt)}.`,
+    );
+  }
+  prompt.forEach((message: unknown, position) => {
+    const { role, content } = (message ?? {}) as { role?: unknown; content?: unknown };
+    if (typeof content === 'string' && ['system', 'user', 'assistant', 'tool'].includes(role as string)) return;
+    throw new InvalidInputError(
+      `Expected \`prompt[${position}]\` to be a message with a \`role\` (system, user, assistant or tool) and a string \`content\`.`,
+      { position },
+    );
+  });
+}

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { eventsOf, type FakeMessage, fakeCompletion } from './fake-completion.js';
 import { fakeEmbedding } from './fake-embedding.js';
 import type { GatewayFault } from './gateway-fault.js';
 
@@ -25,8 +26,8 @@ export interface FakeGatewayOptions {
   readonly latencyMs?: number;
   /** What to do wrong with a request, if anything. */
   readonly fault?: (request: FakeGatewayRequest) => GatewayFault | undefined;
-  /** What to generate. @default the last message, in upper case */
-  readonly completion?: (request: FakeGatewayRequest) => Readonly<Record<string, unknown>> | string;
+  /** What to generate: a text, or a whole message, as one with `tool_calls`. @default the last message, in upper case */
+  readonly completion?: (request: FakeGatewayRequest) => FakeMessage | string;
 }
 
 /**
@@ -107,7 +108,9 @@ export class FakeGateway {
     } else if (request.path.endsWith('/embeddings')) {
       sendBody(response, JSON.stringify(this.#embeddings(request, fault)), fault);
     } else if (request.path.endsWith('/chat/completions')) {
-      sendBody(response, JSON.stringify(this.#completion(request)), fault);
+      const completion = fakeCompletion(request, this.#options.completion?.(request));
+      if (request.body.stream === true) sendEvents(response, eventsOf(completion, request), fault);
+      else sendBody(response, JSON.stringify(completion), fault);
     } else {
       sendJson(response, 404, errorBody({ code: 'not_found', message: 'No such path.' }));
     }
@@ -161,25 +164,6 @@ export class FakeGateway {
       ...(fault?.kind === 'no_usage' ? {} : { usage: { prompt_tokens: tokens, total_tokens: tokens } }),
     };
   }
-
-  #completion(request: FakeGatewayRequest) {
-    const messages = request.body.messages as { content?: unknown }[];
-    const prompt = String(messages.at(-1)?.content ?? '');
-    const completion = this.#options.completion?.(request) ?? prompt.toUpperCase();
-    const message = typeof completion === 'string' ? { role: 'assistant', content: completion } : completion;
-    const outputTokens = JSON.stringify(message).length;
-    return {
-      id: `chatcmpl-${request.number}`,
-      object: 'chat.completion',
-      model: request.body.model,
-      choices: [{ index: 0, message, finish_reason: 'stop' }],
-      usage: {
-        prompt_tokens: prompt.length,
-        completion_tokens: outputTokens,
-        total_tokens: prompt.length + outputTokens,
-      },
-    };
-  }
 }
 
 function spoil(vector: Float32Array, fault: GatewayFault | undefined): Float32Array {
@@ -219,9 +203,14 @@ function sendFailure(request: FakeGatewayRequest, response: ServerResponse, faul
   }
 }
 
-function sendBody(response: ServerResponse, body: string, fault: GatewayFault | undefined): void {
-  response.setHeader('content-type', 'application/json');
-  const half = body.slice(0, body.length >> 1);
+function sendBody(
+  response: ServerResponse,
+  body: string,
+  fault: GatewayFault | undefined,
+  brokenLength = body.length >> 1,
+): void {
+  if (!response.hasHeader('content-type')) response.setHeader('content-type', 'application/json');
+  const half = body.slice(0, brokenLength);
   if (fault?.kind === 'truncated_json') {
     response.end(half);
   } else if (fault?.kind === 'stall_in_body') {
@@ -231,6 +220,15 @@ function sendBody(response: ServerResponse, body: string, fault: GatewayFault | 
   } else {
     response.end(body);
   }
+}
+
+/** Server-sent events. A fault of the body strikes after half of them. */
+function sendEvents(response: ServerResponse, events: readonly unknown[], fault: GatewayFault | undefined): void {
+  response.setHeader('content-type', 'text/event-stream');
+  const lines = [...events.map((event) => JSON.stringify(event)), '[DONE]'].map((data) => `data: ${data}\n\n`);
+  const isBroken = ['truncated_json', 'stall_in_body', 'reset_in_body'].includes(fault?.kind ?? '');
+  const sent = isBroken ? lines.slice(0, lines.length >> 1) : lines;
+  sendBody(response, sent.join(''), isBroken ? fault : undefined, sent.join('').length);
 }
 
 function sendJson(response: ServerResponse, status: number, body: unknown): void {

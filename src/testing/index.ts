@@ -1,3 +1,4 @@
+export type { FakeMessage } from './fake-completion.js';
 export { fakeEmbedding } from './fake-embedding.js';
 export { FakeGateway, type FakeGatewayOptions, type FakeGatewayRequest } from './fake-gateway.js';
 export { type GatewayFault, slowStart } from './gateway-fault.js';
@@ -9,3 +10,8 @@ export {
   type RecordedUsage,
 } from './integration-repository-contract.js';
 export type { TestApi } from './test-api.js';
+export {
+  type VectorStoreContractOptions,
+  type VectorStoreFixture,
+  vectorStoreContract,
+} from './vector-store-contract.js';

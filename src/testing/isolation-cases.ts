@@ -101,6 +101,23 @@ export const isolationCases: Readonly<Record<string, IsolationCase>> = {
     changes: true,
     run: (store, { tenantId, tableName, filter }) => store.deleteByFilter!(tenantId, tableName, filter),
   },
+  rebuildCollection: {
+    changes: true,
+    run: async (store, { tenantId, tableName, recordIds, metadata }) => {
+      const rebuild = await store.rebuildCollection!(tenantId, tableName, { vectorSize: vector.length });
+      try {
+        const records = recordIds.map((recordId) => ({ recordId, vector, metadata }));
+        return await rebuild.upsertVectorsBatch(tenantId, records);
+      } finally {
+        await rebuild.abort();
+      }
+    },
+  },
+  bulkLoad: {
+    changes: true,
+    run: (store, { tenantId, tableName, recordIds }) =>
+      store.bulkLoad!(tenantId, tableName, () => store.deleteRecords(tenantId, tableName, recordIds)),
+  },
   moveTenant: {
     changes: true,
     isSlow: true,

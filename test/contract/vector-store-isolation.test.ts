@@ -1,35 +1,15 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestApi } from '../../src/testing/test-api.js';
-import { type IsolationFixture, vectorStoreIsolation } from '../../src/testing/vector-store-isolation.js';
+import { vectorStoreIsolation } from '../../src/testing/vector-store-isolation.js';
 import { LocalQdrantClient } from '../../src/vector-stores/local/local-qdrant-client.js';
 import { PulseQdrantClient } from '../../src/vector-stores/qdrant/pulse-qdrant-client.js';
 import type { QdrantClientLike } from '../../src/vector-stores/qdrant/qdrant-client-like.js';
+import { isolationFixture } from '../helpers/isolation-fixture.js';
 import { openServerStore, qdrantServerUrl, removeTables } from '../helpers/qdrant-server.js';
 
 const testApi = { afterAll, beforeAll, describe, expect, it };
 const modes = ['collection', 'shared'] as const;
-
-function fixtureOf(
-  store: PulseQdrantClient,
-  mode: 'collection' | 'shared',
-  close: IsolationFixture['close'],
-): IsolationFixture {
-  return {
-    store,
-    close,
-    createTable: async (tenantId, tableName) => {
-      // A tenant that was moved stays where it is.
-      const exists = (await store.describeCollection(tenantId, tableName)) !== undefined;
-      await store.createCollection(tenantId, tableName, {
-        vectorSize: 3,
-        hasSparseVectors: true,
-        payloadIndexes: { secret: 'keyword', tags: 'keyword' },
-        ...(exists ? {} : { mode }),
-      });
-    },
-  };
-}
 
 for (const mode of modes) {
   vectorStoreIsolation(testApi, {
@@ -38,7 +18,7 @@ for (const mode of modes) {
     attackCount: 10_000,
     open: async () => {
       const store = new PulseQdrantClient({ location: ':memory:' });
-      return fixtureOf(store, mode, () => store.close());
+      return isolationFixture(store, mode, () => store.close());
     },
   });
 }
@@ -52,7 +32,7 @@ if (url !== undefined) {
       attackCount: 500,
       open: async () => {
         const store = openServerStore(url);
-        return fixtureOf(store, mode, async (tenantIds) => {
+        return isolationFixture(store, mode, async (tenantIds) => {
           await store.close();
           await removeTables(url, tenantIds);
         });
@@ -135,7 +115,7 @@ describe('the isolation suite has teeth', () => {
             },
           });
           const store = new PulseQdrantClient({ client });
-          return fixtureOf(store, 'shared', () => store.close());
+          return isolationFixture(store, 'shared', () => store.close());
         },
       });
     });
@@ -150,7 +130,7 @@ describe('the isolation suite has teeth', () => {
         attackCount: 200,
         open: async () => {
           const store = new PulseQdrantClient({ location: ':memory:' });
-          return fixtureOf(store, 'shared', () => store.close());
+          return isolationFixture(store, 'shared', () => store.close());
         },
       });
     });
@@ -170,7 +150,7 @@ describe('the isolation suite has teeth', () => {
         attackCount: 1,
         open: async () => {
           const store = new Careless({ location: ':memory:' });
-          return fixtureOf(store, 'shared', () => store.close());
+          return isolationFixture(store, 'shared', () => store.close());
         },
       });
     });

@@ -29,3 +29,35 @@ export async function removeTables(url: string, tenantIds: readonly number[]): P
     if (isOurs) await client.deleteCollection(name);
   }
 }
+
+export interface StoreUnderTest {
+  readonly name: string;
+  open(): PulseQdrantClient;
+  /** Removes what tests made for these tenants. */
+  clean(tenantIds: readonly number[]): Promise<void>;
+}
+
+/** The local engine always, and the server where there is one. */
+export function storesUnderTest(what: string): StoreUnderTest[] {
+  const local = {
+    name: 'in memory',
+    open: () => new PulseQdrantClient({ location: ':memory:' }),
+    clean: async () => {},
+  };
+  const url = qdrantServerUrl(what);
+  if (url === undefined) return [local];
+  return [local, { name: `on ${url}`, open: () => openServerStore(url), clean: (ids) => removeTables(url, ids) }];
+}
+
+/** Tenants that no other test and no earlier run has. */
+export function tenantSequence(): { next(): number; readonly used: number[] } {
+  let tenant = 1_000_000 + Math.floor(Math.random() * 1_000_000_000);
+  const used: number[] = [];
+  return {
+    used,
+    next: () => {
+      used.push(++tenant);
+      return tenant;
+    },
+  };
+}

@@ -50,14 +50,17 @@ export interface Attempt {
 
 type Send<Result> = (attempt: Attempt) => Promise<Result>;
 
-/**
- * Runs `work` as one logical call. However many requests it makes, they share one deadline, one abort and one retry lane, and nothing of it is
- * left behind when it settles: no timer, no listener, no open request.
- */
-export async function runGatewayCall<Result>(
-  options: GatewayCallOptions,
-  work: (call: GatewayCall) => Promise<Result>,
-): Promise<Result> {
+/** A logical call under way. Whoever opens it must close it. */
+export interface OpenGatewayCall {
+  readonly call: GatewayCall;
+  /** Rejects with the reason when the caller aborts or the provider is closed. */
+  readonly ended: Promise<never>;
+  /** Ends what is still under way. Nothing is left behind: no timer, no listener, no open request. */
+  close(): void;
+}
+
+/** However many requests a logical call makes, they share one deadline, one abort and one retry lane. */
+export function openGatewayCall(options: GatewayCallOptions): OpenGatewayCall {
   const { signal, closeSignal } = options;
   signal?.throwIfAborted();
   closeSignal.throwIfAborted();
@@ -69,19 +72,22 @@ export async function runGatewayCall<Result>(
       reject(reason);
     };
   });
+  ended.catch(() => {});
   const onAbort = () => end(signal as AbortSignal);
   const onClose = () => end(closeSignal);
   // Many calls may share one signal, as they do inside a web request; Node prints a warning from the eleventh listener on.
   if (signal instanceof EventTarget) setMaxListeners(0, signal);
   signal?.addEventListener('abort', onAbort);
   closeSignal.addEventListener('abort', onClose);
-  try {
-    return await Promise.race([work(call), ended]);
-  } finally {
-    signal?.removeEventListener('abort', onAbort);
-    closeSignal.removeEventListener('abort', onClose);
-    call.dispose();
-  }
+  return {
+    call,
+    ended,
+    close() {
+      signal?.removeEventListener('abort', onAbort);
+      closeSignal.removeEventListener('abort', onClose);
+      call.dispose();
+    },
+  };
 }
 
 /** What the requests of one logical call share. */

@@ -12,7 +12,7 @@ export function gatewayClient(options: ResolvedWexGatewayOptions): () => Promise
       baseURL: options.baseUrl,
       // The client insists on a key; without one, the header is taken away again.
       apiKey: options.apiKey ?? 'none',
-      ...(options.apiKey === null ? { defaultHeaders: { Authorization: null } } : {}),
+      defaultHeaders: { ...options.headers, ...(options.apiKey === null ? { Authorization: null } : {}) },
       // Not from the environment: it may belong to another account than this integration.
       adminAPIKey: null,
       organization: null,

@@ -2,14 +2,28 @@ import { setMaxListeners } from 'node:events';
 import type { ProviderHealth } from '../../core/embedding-provider.js';
 import type { UsageEvent } from '../../core/usage-recorder.js';
 import { type AiProviderError, isAiProviderError } from '../../errors.js';
-import { type GatewayCall, type GatewayCallOptions, runGatewayCall } from './gateway-call.js';
+import { type GatewayCallOptions, type OpenGatewayCall, openGatewayCall } from './gateway-call.js';
 import { type GatewayClient, gatewayClient } from './gateway-client.js';
 import { sharedRateLimiter } from './rate-limiter.js';
+import { type CallDescription, type CallOutcome, type CallSpan, startCallSpan } from './telemetry.js';
 import type { Endpoint } from './to-provider-error.js';
-import type { ResolvedWexGatewayOptions } from './wex-gateway-options.js';
+import { longestTimerMs, type ResolvedWexGatewayOptions } from './wex-gateway-options.js';
 
 /** How long a health check may take. */
 const healthTimeoutMs = 10_000;
+
+export interface CallRequest extends Pick<CallDescription, 'operation' | 'model' | 'request'> {
+  readonly signal: AbortSignal | undefined;
+  /** How many requests it makes one after the other, at least; its deadline leaves each of them the time of one. */
+  readonly rounds: number;
+}
+
+/** An {@link OpenGatewayCall} that is watched. */
+export interface ActiveCall extends Pick<OpenGatewayCall, 'call' | 'ended'> {
+  within: CallSpan['within'];
+  /** Closes the call and puts its outcome on record. */
+  finish(outcome: CallOutcome): void;
+}
 
 /** What embeddings and text have in common: the client, the logical calls, the books. */
 export class GatewayConnection {
@@ -31,34 +45,52 @@ export class GatewayConnection {
     }
   }
 
-  /** Runs one logical call of up to `rounds` rounds of requests. */
-  async run<Result>(
-    signal: AbortSignal | undefined,
-    rounds: number,
-    work: (call: GatewayCall) => Promise<Result>,
-  ): Promise<Result> {
-    const { timeoutMs, maxRetries, retryDelayMs, deadlineMs = timeoutMs * rounds, logger } = this.options;
-    const { endpoint } = this;
+  /** Opens one logical call. */
+  async begin({ signal, rounds, ...description }: CallRequest): Promise<ActiveCall> {
+    const { timeoutMs, maxRetries, retryDelayMs, logger } = this.options;
+    const { id, host } = this.endpoint;
+    const span = await startCallSpan({ ...description, host, provider: id.replace(/:.*$/, '') });
+    const finish = (outcome: CallOutcome, opened?: OpenGatewayCall) => {
+      opened?.close();
+      this.#remember(outcome.error);
+      span?.end(outcome);
+    };
     try {
-      const result = await runGatewayCall(
-        {
-          endpoint,
-          timeoutMs,
-          deadlineMs,
-          maxRetries,
-          signal,
-          closeSignal: this.#closing.signal,
-          retryDelayMs,
-          pace: this.#pace,
-          onRetry: ({ code, message }, delayMs) =>
-            logger?.warn({ provider: endpoint.id, code, delayMs: Math.round(delayMs) }, `Retrying: ${message}`),
+      const opened = openGatewayCall({
+        endpoint: this.endpoint,
+        timeoutMs,
+        deadlineMs: this.options.deadlineMs ?? Math.min(timeoutMs * rounds, longestTimerMs),
+        maxRetries,
+        retryDelayMs,
+        signal,
+        closeSignal: this.#closing.signal,
+        pace: this.#pace,
+        onRetry: (error, delayMs) => {
+          span?.retry(error, delayMs);
+          const { code, message } = error;
+          logger?.warn({ provider: id, code, delayMs: Math.round(delayMs) }, `Retrying: ${message}`);
         },
-        work,
-      );
-      this.#latestCall = { error: undefined };
+      });
+      const { call, ended } = opened;
+      return { call, ended, within: span?.within ?? ((work) => work()), finish: (outcome) => finish(outcome, opened) };
+    } catch (error) {
+      finish({ error });
+      throw error;
+    }
+  }
+
+  /** Runs `work` as one logical call, and settles as soon as the caller aborts, whatever `work` does. */
+  async run<Result>(
+    request: CallRequest,
+    work: (call: ActiveCall['call']) => Promise<{ readonly result: Result; readonly outcome: CallOutcome }>,
+  ): Promise<Result> {
+    const { call, ended, within, finish } = await this.begin(request);
+    try {
+      const { result, outcome } = await Promise.race([within(() => work(call)), ended]);
+      finish(outcome);
       return result;
     } catch (error) {
-      if (isAiProviderError(error) && error.code !== 'aborted_by_close') this.#latestCall = { error };
+      finish({ error });
       throw error;
     }
   }
@@ -68,39 +100,36 @@ export class GatewayConnection {
     try {
       await this.options.usageRecorder?.record(event);
     } catch {
-      this.options.logger?.error(
-        { provider: this.endpoint.id, operation: event.operation },
-        'Usage could not be recorded',
-      );
+      const fields = { provider: this.endpoint.id, operation: event.operation };
+      this.options.logger?.error(fields, 'Usage could not be recorded');
     }
   }
 
   async health(signal: AbortSignal | undefined): Promise<ProviderHealth> {
     const { endpoint, options } = this;
+    const timeoutMs = Math.min(options.timeoutMs, healthTimeoutMs);
+    let opened: OpenGatewayCall | undefined;
     try {
-      const timeoutMs = Math.min(options.timeoutMs, healthTimeoutMs);
-      await runGatewayCall(
-        {
-          endpoint,
-          timeoutMs,
-          deadlineMs: timeoutMs,
-          maxRetries: 0,
-          retryDelayMs: 0,
-          signal,
-          closeSignal: this.#closing.signal,
-        },
-        async (call) => {
-          const client = await this.client();
-          await call.request((attempt) => client.models.list({ signal: attempt.signal }));
-        },
-      );
+      const closeSignal = this.#closing.signal;
+      opened = openGatewayCall({
+        endpoint,
+        timeoutMs,
+        deadlineMs: timeoutMs,
+        maxRetries: 0,
+        retryDelayMs: 0,
+        signal,
+        closeSignal,
+      });
+      const client = await this.client();
+      const request = opened.call.request((attempt) => client.models.list({ signal: attempt.signal }));
+      await Promise.race([request, opened.ended]);
       return { status: 'healthy', detail: `${endpoint.host} answered a request for its list of models.` };
     } catch (error) {
       if (!isAiProviderError(error)) return { status: 'unknown', detail: 'The check was aborted.' };
-      if (error.code !== 'model_unavailable' && error.code !== 'input_refused') {
-        return { status: 'unhealthy', detail: error.message };
-      }
-      return this.#healthOfLatestCall();
+      if (error.code === 'model_unavailable' || error.code === 'input_refused') return this.#healthOfLatestCall();
+      return { status: 'unhealthy', detail: error.message };
+    } finally {
+      opened?.close();
     }
   }
 
@@ -108,10 +137,16 @@ export class GatewayConnection {
     if (!this.#closing.signal.aborted) this.#closing.abort(reason);
   }
 
+  #remember(error: unknown): void {
+    if (error === undefined) this.#latestCall = { error: undefined };
+    else if (isAiProviderError(error) && error.code !== 'aborted_by_close') this.#latestCall = { error };
+  }
+
   #healthOfLatestCall(): ProviderHealth {
     const noList = `${this.endpoint.host} is reachable but has no list of models`;
-    if (this.#latestCall === undefined)
+    if (this.#latestCall === undefined) {
       return { status: 'unknown', detail: `${noList}, and nothing was asked of it yet.` };
+    }
     const { error } = this.#latestCall;
     return error === undefined
       ? { status: 'healthy', detail: `${noList}; the latest call succeeded.` }

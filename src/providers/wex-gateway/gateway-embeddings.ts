@@ -39,16 +39,27 @@ export class GatewayEmbeddings {
     const plan = await planBatches(texts, model, this.#connection.options, options.truncate ?? false);
     const usage = { inputTokens: 0 as number | null };
     const rounds = Math.ceil(plan.batches.length / concurrency);
-    const { embeddings, failures } = await this.#connection.run(options.signal, rounds, (call) =>
-      embedTexts(plan, texts.length, {
+    const { dimensions } = this.#connection.options;
+    const request = {
+      operation: 'embeddings' as const,
+      model,
+      signal: options.signal,
+      rounds,
+      ...(dimensions === undefined ? {} : { request: { 'gen_ai.embeddings.dimension.count': dimensions } }),
+    };
+    return this.#connection.run(request, async (call) => {
+      const { embeddings, failures } = await embedTexts(plan, texts.length, {
         concurrency,
         isWorthSplitting: (error) => error.code === 'input_refused',
         embedBatch: (batch) => this.#embedBatch(call, model, batch, usage),
         onBatch: options.onBatch,
-      }),
-    );
-    if (failures.length > 0) return this.#resultOfFailure(model, embeddings, failures, usage.inputTokens);
-    return this.#result(model, embeddings as Float32Array[], usage.inputTokens);
+      });
+      const result =
+        failures.length > 0
+          ? this.#resultOfFailure(model, embeddings, failures, usage.inputTokens)
+          : this.#result(model, embeddings as Float32Array[], usage.inputTokens);
+      return { result, outcome: { inputTokens: usage.inputTokens } };
+    });
   }
 
   async #embedBatch(

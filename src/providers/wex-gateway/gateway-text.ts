@@ -1,7 +1,21 @@
-import type { TextOptions, TextResult } from '../../core/text-provider.js';
-import { tokenCount } from './embedding-response.js';
-import type { GatewayConnection } from './gateway-connection.js';
+import type { TextChunk, TextOptions, TextPrompt, TextResult, TextUsage } from '../../core/text-provider.js';
+import { isAiProviderError, ProviderError } from '../../errors.js';
+import { withDeadline } from '../../internal/with-deadline.js';
+import type { Attempt, GatewayCall } from './gateway-call.js';
+import type { CallRequest, GatewayConnection } from './gateway-connection.js';
+import type { CallOutcome } from './telemetry.js';
+import { type PlannedText, planText, type WireParameters } from './text-request.js';
+import { type GeneratedMessage, interpretMessage, readTextResponse } from './text-response.js';
+import { TextStreamReader } from './text-stream-reader.js';
 import { requestIdOf, unusableResponse } from './to-provider-error.js';
+import { byteBound } from './tokenizer.js';
+
+/** What is known of a request that was answered. */
+interface Answered {
+  readonly attempt: Attempt;
+  readonly requestId: string | undefined;
+  readonly startedAt: number;
+}
 
 /** `POST /chat/completions`. */
 export class GatewayText {
@@ -11,57 +25,128 @@ export class GatewayText {
     this.#connection = connection;
   }
 
-  async generate(prompt: string, options: TextOptions): Promise<TextResult> {
-    const { endpoint } = this.#connection;
-    const model = options.model ?? this.#connection.options.textModel;
-    return this.#connection.run(options.signal, 1, async (call) => {
-      const startedAt = performance.now();
-      const client = await this.#connection.client();
-      const request = this.#request(model, prompt, options);
-      const { data, response, attempt } = await call.request(async (attempt) => ({
-        ...(await client.chat.completions.create(request, { signal: attempt.signal }).withResponse()),
-        attempt,
-      }));
-      const requestId = requestIdOf(response.headers, endpoint);
-      const usage = {
-        inputTokens: tokenCount(data?.usage?.prompt_tokens),
-        outputTokens: tokenCount(data?.usage?.completion_tokens),
-      };
-      await this.#connection.recordUsage({
-        operation: 'text_generation',
-        model,
-        inputCount: 1,
-        ...usage,
-        metadata: {
-          requestId: requestId ?? null,
-          attempt: attempt.number,
-          durationMs: Math.round(performance.now() - startedAt),
-        },
-      });
-      const choice = Array.isArray(data?.choices) ? data.choices[0] : undefined;
-      if (typeof choice?.message !== 'object') throw unusableResponse('no choice', endpoint, requestId);
-      return { text: choice.message.content ?? '', model, finishReason: choice.finish_reason ?? null, usage };
+  async generate(prompt: TextPrompt, options: TextOptions): Promise<TextResult> {
+    const plan = planText(prompt, options, this.#connection.options);
+    return this.#connection.run(callRequest(plan, options, 1), async (call) => {
+      const { body, answered } = await this.#send(call, plan, {});
+      const message = readTextResponse(body);
+      await this.#record(plan, answered, typeof message === 'string' ? undefined : message.usage);
+      const result = await this.#toResult(plan, options, message, answered.requestId);
+      return { result, outcome: outcomeOf(result) };
     });
   }
 
-  /** Only what the API knows: a row's other keys are never sent on. */
-  #request(model: string, prompt: string, options: TextOptions) {
-    const temperature = options.temperature ?? this.#connection.options.temperature;
-    const maxTokens = options.maxTokens ?? this.#connection.options.maxTokens;
-    return {
-      model,
-      messages: [
-        ...(options.system === undefined ? [] : [{ role: 'system' as const, content: options.system }]),
-        { role: 'user' as const, content: prompt },
-      ],
-      ...(temperature === undefined ? {} : { temperature }),
-      ...(maxTokens === undefined ? {} : maxTokensParameter(model, maxTokens)),
-      ...(options.stop === undefined ? {} : { stop: [...options.stop] }),
-    };
+  async *stream(prompt: TextPrompt, options: TextOptions): AsyncGenerator<TextChunk, void, undefined> {
+    options.signal?.throwIfAborted();
+    const plan = planText(prompt, options, this.#connection.options);
+    // A stream may go on for long: each silence is limited instead of the whole.
+    const { call, within, finish } = await this.#connection.begin(callRequest(plan, options, Number.POSITIVE_INFINITY));
+    const reader = new TextStreamReader();
+    let stream: EventStream | undefined;
+    let answered: Answered | undefined;
+    let outcome: CallOutcome = {};
+    try {
+      const { body, ...rest } = await within(() => this.#send(call, plan, streaming));
+      answered = rest.answered;
+      stream = body as EventStream;
+      for await (const event of this.#eventsOf(stream, call)) {
+        const text = reader.read(event);
+        if (text !== '') yield { type: 'text', text };
+      }
+      if (reader.message === undefined) throw this.#brokenStream();
+      const result = await this.#toResult(plan, options, reader.message, answered.requestId);
+      outcome = outcomeOf(result);
+      yield { type: 'end', result };
+    } catch (error) {
+      outcome = { error: call.signal.aborted ? call.signal.reason : error };
+      throw outcome.error;
+    } finally {
+      stream?.controller.abort();
+      finish({ ...reader.usage, ...outcome });
+      if (answered) await this.#record(plan, answered, reader.usage);
+    }
+  }
+
+  async #send(call: GatewayCall, plan: PlannedText, extra: object): Promise<{ body: unknown; answered: Answered }> {
+    const startedAt = performance.now();
+    const client = await this.#connection.client();
+    const parameters = { ...plan.request, ...extra } as unknown as WireParameters;
+    const tokenCount = plan.request.messages.reduce((sum, { content }) => sum + byteBound.count(content), 0);
+    return call.request(async (attempt) => {
+      const { signal } = attempt;
+      const { data, response } = await client.chat.completions.create(parameters, { signal }).withResponse();
+      const requestId = requestIdOf(response.headers, this.#connection.endpoint);
+      return { body: data, answered: { attempt, requestId, startedAt } };
+    }, tokenCount);
+  }
+
+  async *#eventsOf(stream: EventStream, call: GatewayCall): AsyncGenerator<unknown> {
+    const { timeoutMs } = this.#connection.options;
+    const events = stream[Symbol.asyncIterator]();
+    const timeoutError = () => this.#brokenStream(` and said nothing for ${timeoutMs} ms`);
+    for (;;) {
+      const next = () => events.next().catch((error: unknown) => Promise.reject(this.#toStreamError(error)));
+      const event = await withDeadline(next, { timeoutMs, signals: [call.signal], timeoutError });
+      if (event.done) return;
+      yield event.value;
+    }
+  }
+
+  async #toResult(
+    { request, modelChoice }: PlannedText,
+    { schema }: TextOptions,
+    message: GeneratedMessage | string,
+    requestId: string | undefined,
+  ): Promise<TextResult> {
+    const result = typeof message === 'string' ? message : await interpretMessage(message, schema);
+    if (typeof result === 'string') throw unusableResponse(result, this.#connection.endpoint, requestId);
+    return { ...result, model: request.model, ...(modelChoice ? { modelChoice } : {}) };
+  }
+
+  async #record({ request }: PlannedText, answered: Answered, usage: TextUsage | undefined): Promise<void> {
+    const { attempt, requestId, startedAt } = answered;
+    const { inputTokens = null, outputTokens = null } = usage ?? {};
+    if (attempt.ticket && inputTokens !== null) attempt.ticket.tokenCount = inputTokens + (outputTokens ?? 0);
+    await this.#connection.recordUsage({
+      operation: 'text_generation',
+      model: request.model,
+      inputCount: 1,
+      inputTokens,
+      outputTokens,
+      metadata: {
+        requestId: requestId ?? null,
+        attempt: attempt.number,
+        durationMs: Math.round(performance.now() - startedAt),
+      },
+    });
+  }
+
+  #toStreamError(error: unknown): Error {
+    return isAiProviderError(error) ? error : this.#brokenStream();
+  }
+
+  /** Not retried: what was generated has been handed out, and will be paid. */
+  #brokenStream(how = ''): ProviderError {
+    const { id, host } = this.#connection.endpoint;
+    return new ProviderError(`${id} at ${host} broke off in the middle of its answer${how}.`, {
+      code: 'unavailable',
+      isRetryable: true,
+      provider: id,
+    });
   }
 }
 
-/** OpenAI's reasoning models refuse `max_tokens`; most other servers know nothing else. */
-function maxTokensParameter(model: string, maxTokens: number) {
-  return /(^|[-/])(o\d|gpt-[5-9])/i.test(model) ? { max_completion_tokens: maxTokens } : { max_tokens: maxTokens };
+type EventStream = AsyncIterable<unknown> & { readonly controller: AbortController };
+
+const streaming = { stream: true, stream_options: { include_usage: true } };
+
+function callRequest({ request }: PlannedText, { signal }: TextOptions, rounds: number): CallRequest {
+  return { operation: 'chat', model: request.model, signal, rounds };
+}
+
+function outcomeOf({ usage, finishReason }: TextResult): CallOutcome {
+  return {
+    ...usage,
+    ...(finishReason === null ? {} : { response: { 'gen_ai.response.finish_reasons': [finishReason] } }),
+  };
 }

@@ -1,5 +1,6 @@
 import type { Integration } from '../../core/integration-repository.js';
 import type { Logger } from '../../core/logger.js';
+import type { TaskTier } from '../../core/task-complexity.js';
 import type { UsageRecorder } from '../../core/usage-recorder.js';
 import { AiProviderError, InvalidInputError } from '../../errors.js';
 import { describeValue } from '../../internal/validate.js';
@@ -13,6 +14,11 @@ export interface WexGatewaySettings {
   readonly embeddingModel?: string | undefined;
   /** [`text_model`] @default 'azure-gpt-4o-mini' */
   readonly textModel?: string | undefined;
+  /**
+   * Models for text by how hard the task is, so that easy tasks go to a cheap one. A tier without a model takes that of the next harder one, or else of
+   * the next easier. [`models`] @default `textModel` for all
+   */
+  readonly textModels?: Readonly<Partial<Record<TaskTier, string>>> | undefined;
   /**
    * The canonical name of the embedding model, [`embedding_space`]. Give two rows the same name only where they serve the very same model
    * under different names, such as `azure-text-embedding-3-small` and `text-embedding-3-small`: their vectors may then stand in for each other.
@@ -58,6 +64,8 @@ export interface WexGatewaySettings {
   readonly failedInputs?: 'throw' | 'zero_vectors' | undefined;
   /** `auto` asks for base64 (less than half the bytes) until the server shows that it knows only floats. [`encoding_format`] @default 'auto' */
   readonly encodingFormat?: 'auto' | 'base64' | 'float' | undefined;
+  /** Sent with every request, for gateways that route by headers. Not the place for secrets. [`headers`] @default none */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface WexGatewayOptions extends WexGatewaySettings {
@@ -130,9 +138,22 @@ const oneOf = (key: string, values: readonly string[]): Rule => ({
   accepts: (value) => values.includes(value as string),
 });
 
+const isTier = (value: string) => ['simple', 'standard', 'complex'].includes(value);
+
+const isHeader = (header: string, content: unknown) =>
+  /^[\w-]+$/.test(header) && typeof content === 'string' && /^[\x20-\x7e]*$/.test(content);
+
 const rules: { readonly [Option in keyof Required<WexGatewaySettings>]: Rule } = {
   embeddingModel: name('embedding_model'),
   textModel: name('text_model'),
+  textModels: {
+    key: 'models',
+    expected: 'an object with names of models under `simple`, `standard` or `complex`',
+    accepts: (value) =>
+      typeof value === 'object' &&
+      value !== null &&
+      Object.entries(value).every(([tier, model]) => isTier(tier) && typeof model === 'string' && model !== ''),
+  },
   embeddingSpace: name('embedding_space'),
   dimensions: integer('dimensions', 1),
   batchSize: integer('batch_size', 1),
@@ -153,6 +174,16 @@ const rules: { readonly [Option in keyof Required<WexGatewaySettings>]: Rule } =
   maxTokens: integer('max_tokens', 1),
   failedInputs: oneOf('failed_inputs', ['throw', 'zero_vectors']),
   encodingFormat: oneOf('encoding_format', ['auto', 'base64', 'float']),
+  headers: {
+    key: 'headers',
+    expected: 'an object of header names and printable values, without `authorization`',
+    accepts: (value) =>
+      typeof value === 'object' &&
+      value !== null &&
+      Object.entries(value).every(
+        ([header, content]) => isHeader(header, content) && header.toLowerCase() !== 'authorization',
+      ),
+  },
 };
 const settingNames = Object.keys(rules) as (keyof WexGatewaySettings)[];
 

@@ -6,7 +6,8 @@ import type {
   ProviderHealth,
 } from '../../core/embedding-provider.js';
 import type { DeclaredEmbeddingSpace } from '../../core/embedding-space.js';
-import type { TextOptions, TextProvider, TextResult } from '../../core/text-provider.js';
+import type { StandardSchema } from '../../core/standard-schema.js';
+import type { TextChunk, TextOptions, TextPrompt, TextProvider, TextResult } from '../../core/text-provider.js';
 import { ProviderError } from '../../errors.js';
 import { requireNonEmptyString, requireTexts } from '../../internal/validate.js';
 import { GatewayConnection } from './gateway-connection.js';
@@ -74,10 +75,35 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
     return this.#embeddings.generate(requireTexts(texts), options);
   }
 
-  /** @throws `InvalidInputError` before any request; `ProviderError` with the status and the number of attempts. */
-  async generateText(prompt: string, options: TextOptions = {}): Promise<TextResult> {
+  /**
+   * @example
+   * const { output } = await provider.generateText('Name a colour.', { schema: z.object({ colour: z.string() }) });
+   * output.colour // typed, and validated
+   * @throws `InvalidInputError` before any request; `ProviderError` with the status and the number of attempts, with code `invalid_response`
+   *   where the text does not satisfy `schema`.
+   */
+  generateText<Output>(
+    prompt: TextPrompt,
+    options: TextOptions & { readonly schema: StandardSchema<Output>; readonly tools?: undefined },
+  ): Promise<TextResult & { readonly output: Output }>;
+  generateText(prompt: TextPrompt, options?: TextOptions): Promise<TextResult>;
+  async generateText(prompt: TextPrompt, options: TextOptions = {}): Promise<TextResult> {
     options.signal?.throwIfAborted();
-    return this.#text.generate(requireNonEmptyString(prompt, 'prompt'), options);
+    return this.#text.generate(prompt, options);
+  }
+
+  /**
+   * Streams a text as it is generated. The request is made when the iteration begins and closed when it is left, however it is left. `timeoutMs` limits
+   * each silence of the server; only what fails before the first event is tried again.
+   *
+   * @example
+   * for await (const chunk of provider.streamText('Tell a story.')) {
+   *   if (chunk.type === 'text') process.stdout.write(chunk.text);
+   *   else console.log(chunk.result.finishReason, chunk.result.usage);
+   * }
+   */
+  streamText(prompt: TextPrompt, options: TextOptions = {}): AsyncGenerator<TextChunk, void, undefined> {
+    return this.#text.stream(prompt, options);
   }
 
   /** Asks for the list of models, which costs nothing. A server without such a list is judged by the latest call. */

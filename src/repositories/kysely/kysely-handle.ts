@@ -6,6 +6,6 @@ export interface KyselyHandle {
   readonly isTransaction: boolean;
   selectFrom(table: never): unknown;
   insertInto(table: never): unknown;
+  selectNoFrom(selection: never): unknown;
   transaction(): unknown;
-  withSchema(schema: string): unknown;
 }

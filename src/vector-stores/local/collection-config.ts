@@ -1,6 +1,6 @@
 import { isObject, type JsonObject } from './json.js';
 import { badInput, formatError, validationError } from './qdrant-api-error.js';
-import type { Distance } from './vector-matrix.js';
+import type { Distance } from './vectors/vector-matrix.js';
 
 /** What a collection was created with, in the form that `getCollection` returns it, and what was declared since. */
 export interface CollectionConfig {

@@ -1,8 +1,8 @@
 import type { Collection } from './collection.js';
-import type { Filter } from './filter.js';
+import type { Filter } from './filter/filter.js';
+import { parsePath } from './filter/payload-path.js';
+import { selectRows } from './filter/row-selection.js';
 import { cloneJson, type JsonObject } from './json.js';
-import { parsePath } from './payload-path.js';
-import { selectRows } from './row-selection.js';
 
 /** What `getCollection` tells. Nothing is ever waiting for an optimizer here: the status is always green. */
 export async function describeCollection(collection: Collection): Promise<JsonObject> {

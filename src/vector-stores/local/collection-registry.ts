@@ -1,10 +1,10 @@
 import { AiProviderError } from '../../errors.js';
 import { Collection } from './collection.js';
 import type { CollectionConfig } from './collection-config.js';
-import { FolderStorage } from './folder-storage.js';
 import { isObject } from './json.js';
 import { OpenCollection } from './open-collection.js';
 import { badInput, collectionExists, collectionNotFound, formatError, QdrantApiError } from './qdrant-api-error.js';
+import { FolderStorage } from './storage/folder-storage.js';
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what Qdrant forbids
 const forbiddenInName = /[<>:"/\\|?*\u0000\u001f]/;

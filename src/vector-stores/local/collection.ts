@@ -1,19 +1,18 @@
 import { type CollectionConfig, denseVectorsOf, sparseVectorsOf } from './collection-config.js';
-import { type Filter, type FilterSubject, matchesFilter } from './filter.js';
+import { type Filter, type FilterSubject, matchesFilter } from './filter/filter.js';
+import { PayloadColumns } from './filter/payload-columns.js';
 import type { JsonObject } from './json.js';
-import { PayloadColumns } from './payload-columns.js';
 import type { PointBatch } from './point-batch.js';
 import type { PointId } from './point-id.js';
 import { PointTable } from './point-table.js';
 import { ScanGate } from './scan-gate.js';
-import { SparseVectors } from './sparse-vectors.js';
-import { VectorMatrix } from './vector-matrix.js';
+import { SparseVectors } from './vectors/sparse-vectors.js';
+import { VectorMatrix } from './vectors/vector-matrix.js';
 
 /** A change in the form in which it is logged: applying it again, or to a state that already has it, changes nothing more. */
 export type Mutation =
   | { readonly kind: 'configure'; readonly config: CollectionConfig }
   | ({ readonly kind: 'upsert' } & PointBatch)
-  | { readonly kind: 'payloads'; readonly ids: readonly PointId[]; readonly payloads: readonly JsonObject[] }
   | { readonly kind: 'delete'; readonly ids: readonly PointId[] };
 
 /** The points of a collection in memory: rows of ids, payloads and vectors. */
@@ -42,11 +41,6 @@ export class Collection {
       case 'upsert':
         this.#upsert(mutation);
         break;
-      case 'payloads':
-        mutation.ids.forEach((id, at) => {
-          if (this.points.rowOf(id) !== undefined) this.#setPoint(id, mutation.payloads[at] as JsonObject);
-        });
-        break;
       case 'delete':
         for (const id of mutation.ids) {
           const row = this.points.delete(id);
@@ -58,6 +52,8 @@ export class Collection {
   }
 
   #upsert(batch: PointBatch): void {
+    // Where the memory does not suffice, nothing has changed yet.
+    for (const matrix of this.dense.values()) matrix.reserve(this.points.rowCount + batch.ids.length);
     const rows = batch.ids.map((id, at) => {
       const row = this.#setPoint(id, batch.payloads[at] as JsonObject);
       this.#removeVectors(row);

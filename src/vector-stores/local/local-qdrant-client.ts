@@ -5,18 +5,18 @@ import type { Collection, Mutation } from './collection.js';
 import { mergeUpdateCollection, parseCreateCollection } from './collection-config.js';
 import { describeCollection } from './collection-description.js';
 import { CollectionRegistry } from './collection-registry.js';
-import { countFacets } from './facet.js';
+import { parsePath } from './filter/payload-path.js';
+import { selectRows } from './filter/row-selection.js';
 import { isObject, type JsonObject } from './json.js';
-import { parsePath } from './payload-path.js';
 import { parsePointBatch } from './point-batch.js';
 import { parsePointId } from './point-id.js';
 import { readPoint, readRecord, readSelection } from './point-response.js';
 import { formatError } from './qdrant-api-error.js';
-import { parseQuery, runQuery } from './query.js';
-import { runQueryGroups } from './query-groups.js';
-import { parseOptionalFilter, requireObject } from './request.js';
-import { selectRows } from './row-selection.js';
-import { runScroll } from './scroll.js';
+import { countFacets } from './query/facet.js';
+import { parseQuery, runQuery } from './query/query.js';
+import { runQueryGroups } from './query/query-groups.js';
+import { parseOptionalFilter, requireObject } from './query/request.js';
+import { runScroll } from './query/scroll.js';
 import { planUpsert, selectIds } from './write-plans.js';
 
 export interface LocalQdrantClientOptions {

@@ -2,8 +2,8 @@ import { unnamedVector } from './collection-config.js';
 import { isObject, type JsonObject, ownValue } from './json.js';
 import { type PointId, parsePointId } from './point-id.js';
 import { badInput, formatError } from './qdrant-api-error.js';
-import { parseSparseVector, type SparseVector, type SparseVectors } from './sparse-vectors.js';
-import type { VectorMatrix } from './vector-matrix.js';
+import { parseSparseVector, type SparseVector, type SparseVectors } from './vectors/sparse-vectors.js';
+import type { VectorMatrix } from './vectors/vector-matrix.js';
 
 /** Points to store, checked and in the form in which they are stored and logged. */
 export interface PointBatch {

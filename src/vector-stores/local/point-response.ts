@@ -1,11 +1,11 @@
 import type { QdrantPoint } from '../qdrant/qdrant-client-like.js';
 import type { Collection } from './collection.js';
 import { unnamedVector } from './collection-config.js';
+import { filterPayload, parsePath, startsWith } from './filter/payload-path.js';
 import { cloneJson, isObject, type JsonObject } from './json.js';
-import { filterPayload, parsePath, startsWith } from './payload-path.js';
 import type { PointId } from './point-id.js';
 import { formatError } from './qdrant-api-error.js';
-import type { ScoredRow } from './top-rows.js';
+import type { ScoredRow } from './query/top-rows.js';
 
 /** Which parts of a point a response shows. */
 export interface Selection {

@@ -1,10 +1,10 @@
 import type { Collection, Mutation } from './collection.js';
+import { selectRows } from './filter/row-selection.js';
 import type { JsonObject } from './json.js';
 import type { PointBatch } from './point-batch.js';
 import { type PointId, parsePointId } from './point-id.js';
 import { formatError } from './qdrant-api-error.js';
-import { parseOptionalFilter } from './request.js';
-import { selectRows } from './row-selection.js';
+import { parseOptionalFilter } from './query/request.js';
 
 const updateModes = ['upsert', 'insert_only', 'update_only'];
 

@@ -1,4 +1,5 @@
 import { VectorStoreError } from '../../errors.js';
+import { restoreAfterBulkLoad } from './bulk-load.js';
 import { type Collection, type CollectionCatalog, requireDimension, requirePin } from './collection-catalog.js';
 import { makeMetadata } from './collection-metadata.js';
 import { type CheckedCollectionOptions, collectionRequest, type PayloadIndexType } from './collection-request.js';
@@ -31,6 +32,7 @@ export async function createCollection(
     requireMetadata(collection, connection.endpoint);
   }
   requirePin(collection, options.embeddingSpace);
+  await restoreAfterBulkLoad(connection, collection);
   await createIndexes(connection, collection, options.payloadIndexes, signal);
   return collection;
 }

@@ -7,7 +7,7 @@ import {
   collectionNotFound,
   requireDimension,
 } from './collection-catalog.js';
-import { type CollectionMetadata, makeMetadata } from './collection-metadata.js';
+import type { CollectionMetadata } from './collection-metadata.js';
 import { checkCollectionOptions } from './collection-request.js';
 import type { QdrantConnection } from './connection.js';
 import { type CopyOptions, copyPoints } from './copy-points.js';
@@ -15,6 +15,7 @@ import { createIfAbsent, createIndexes, indexesOf } from './create-collection.js
 import { buildsOf, deleteBuild, deleteTenant } from './drop-collection.js';
 import { type CollectionMode, collectionName } from './naming.js';
 import { countRecords } from './read-records.js';
+import { setMetadata } from './set-metadata.js';
 
 /**
  * Moves a tenant's points of a table from one mode to the other. Reads go on all the while; writes are refused, as retryable, from the first
@@ -134,17 +135,4 @@ async function pointsIn(
 ): Promise<number> {
   if (collection === undefined) throw collectionNotFound(tenantId, tableName, connection.endpoint);
   return countRecords(connection, collection, undefined, options.signal);
-}
-
-/** A collection that says nothing about itself yet, since the platform made it, does so from here on. */
-export async function setMetadata(
-  connection: QdrantConnection,
-  { scope, metadata }: Collection,
-  changes: Partial<CollectionMetadata>,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const identity = metadata === undefined ? makeMetadata(scope, undefined) : {};
-  await connection.request({ operation: 'writing the metadata', scope, signal }, (client) =>
-    client.updateCollection(scope.collection, { metadata: { ...identity, ...changes } }),
-  );
 }

@@ -29,7 +29,8 @@ export type CollectionMode = 'collection' | 'shared';
  * @throws {@link InvalidInputError} for an invalid tenant or table, or a name that is too long for the server (255 characters).
  */
 export function collectionName(tenantId: number, tableName: string, mode: CollectionMode = 'collection'): string {
-  const owner = mode === 'shared' ? 'shared' : `client_${requireTenantId(tenantId)}`;
+  requireTenantId(tenantId);
+  const owner = mode === 'shared' ? 'shared' : `client_${tenantId}`;
   return requireNameLength(`${owner}_${requireTableName(tableName)}`);
 }
 

@@ -4,7 +4,9 @@ import type { UpsertVectorsOptions, VectorRecord, VectorStore } from '../../core
 import { InvalidInputError } from '../../errors.js';
 import { rejectOnAbort } from '../../internal/reject-on-abort.js';
 import { describeValue, requireNonEmptyString } from '../../internal/validate.js';
+import { bulkLoad } from './bulk-load.js';
 import { type Collection, CollectionCatalog, requirePin } from './collection-catalog.js';
+import { CollectionRebuild } from './collection-rebuild.js';
 import { checkCollectionOptions, type QdrantCollectionOptions } from './collection-request.js';
 import { QdrantConnection } from './connection.js';
 import type { CopyOptions } from './copy-points.js';
@@ -146,6 +148,43 @@ export class PulseQdrantClient implements VectorStore {
       throw new InvalidInputError(`Expected a mode, 'collection' or 'shared', got ${describeValue(to)}.`);
     }
     return moveTenant(this.#connection, this.#catalog, tenantId, tableName, to, options);
+  }
+
+  /**
+   * Begins to build the table's collection anew, for another model or with other options, while the present one serves; see
+   * {@link CollectionRebuild}. In the mode `shared` it is built for all tenants of the table.
+   *
+   * @example
+   * const rebuild = await store.rebuildCollection(7, 'documents', { vectorSize: 1536, embeddingSpace })
+   * await rebuild.upsertVectorsBatch(7, recordsOfTheNewModel)
+   * await rebuild.commit()
+   */
+  async rebuildCollection(
+    tenantId: number,
+    tableName: string,
+    options: Omit<QdrantCollectionOptions, 'mode'> = {},
+  ): Promise<CollectionRebuild> {
+    collectionName(tenantId, tableName);
+    const checked = checkCollectionOptions(options);
+    return CollectionRebuild.begin(this.#connection, this.#catalog, tenantId, tableName, checked, options.signal);
+  }
+
+  /**
+   * Runs a large load while the server puts off building the index; searches meanwhile are slow. The index is built when `load` ends,
+   * however it ends, and after a crash at the first write five minutes later.
+   *
+   * @example
+   * await store.bulkLoad(7, 'documents', () => store.upsertVectorsBatch(7, 'documents', records))
+   */
+  async bulkLoad<Value>(
+    tenantId: number,
+    tableName: string,
+    load: () => Promise<Value>,
+    options: CallOptions = {},
+  ): Promise<Value> {
+    collectionName(tenantId, tableName);
+    const collection = await this.#catalog.require(tenantId, tableName, options.signal);
+    return bulkLoad(this.#connection, collection, load, options.signal);
   }
 
   /**

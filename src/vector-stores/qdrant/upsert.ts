@@ -1,5 +1,6 @@
 import type { UpsertVectorsOptions, VectorRecord } from '../../core/vector-store.js';
 import { type AiProviderError, isAiProviderError, PartialUpsertError, type UpsertFailure } from '../../errors.js';
+import { restoreAfterBulkLoad } from './bulk-load.js';
 import { type Collection, requireDimension, requirePin, requireWritable } from './collection-catalog.js';
 import { sparseVectorName } from './collection-request.js';
 import type { QdrantConnection } from './connection.js';
@@ -48,7 +49,7 @@ export class Upsert {
     try {
       for await (const batch of toBatches(checked)) {
         // Nothing is stored yet, so that what is wrong with the collection is an error of its own.
-        if (this.#ids.length === 0) await this.#useCollection(async (collection) => this.#check(collection, batch));
+        if (this.#ids.length === 0) await this.#useCollection((collection) => this.#begin(collection, batch));
         await this.#waitForPlace(underWay, batch);
         for (const { pointId } of batch) this.#ids.push(pointId);
         const sending = this.#send(batch).finally(() => underWay.delete(sending));
@@ -92,6 +93,11 @@ export class Upsert {
       return;
     }
     this.#options.onProgress?.({ storedCount: this.#storedCount });
+  }
+
+  async #begin(collection: Collection, batch: readonly CheckedRecord[]): Promise<void> {
+    this.#check(collection, batch);
+    await restoreAfterBulkLoad(this.#connection, collection);
   }
 
   #check(collection: Collection, batch: readonly CheckedRecord[]): void {

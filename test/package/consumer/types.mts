@@ -25,7 +25,7 @@ declare const handle: {
   selectFrom(table: 'integrations'): object;
   insertInto(table: 'integrations'): object;
   transaction(): object;
-  withSchema(schema: string): object;
+  selectNoFrom(selection: () => object): object;
 };
 const repositories: IntegrationRepository[] = [
   new KyselyIntegrationRepository(handle),

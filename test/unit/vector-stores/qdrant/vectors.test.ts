@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { requireVector, toWireVector } from '../../../../src/vector-stores/qdrant/vectors.js';
 
@@ -34,5 +35,21 @@ describe('toWireVector', () => {
     expect(toWireVector(floats, false)).toEqual([1, 2]);
     expect(toWireVector(floats, true)).toBe(floats);
     expect(toWireVector(Int8Array.of(1, 2), true)).toEqual([1, 2]);
+  });
+
+  it('writes float32 values in fewer digits, and loses nothing', () => {
+    expect(toWireVector(Float32Array.of(0.1, -0.05, 1e-12, 3e8), false)).toEqual([
+      0.100000001,
+      -0.050000001,
+      Math.fround(1e-12),
+      3e8,
+    ]);
+    const anyFloats = fc.float32Array({ noNaN: true, noDefaultInfinity: true, minLength: 1 });
+    fc.assert(
+      fc.property(anyFloats, (vector) => {
+        const read = Float32Array.from(JSON.parse(JSON.stringify(toWireVector(vector, false))));
+        expect(read).toEqual(vector.map((value) => value + 0));
+      }),
+    );
   });
 });

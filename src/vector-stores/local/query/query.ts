@@ -1,0 +1,178 @@
+import type { Collection } from '../collection.js';
+import { unnamedVector } from '../collection-config.js';
+import type { Filter } from '../filter/filter.js';
+import { selectRows } from '../filter/row-selection.js';
+import { isObject } from '../json.js';
+import { requireDense } from '../point-batch.js';
+import { type PointId, parsePointId } from '../point-id.js';
+import { badInput, formatError } from '../qdrant-api-error.js';
+import { TimeSlice } from '../time-slice.js';
+import { parseSparseVector, type SparseVector } from '../vectors/sparse-vectors.js';
+import { rowsPerBlock, type VectorMatrix } from '../vectors/vector-matrix.js';
+import { firstIds } from './first-ids.js';
+import { defaultRankConstant, fuseByDistribution, fuseByRank } from './rank-fusion.js';
+import { parseOptionalFilter, readCount } from './request.js';
+import { compareScoredRows, nthLargest, type ScoredRow } from './top-rows.js';
+
+/** What a query ranks by. */
+type Ranking =
+  | { readonly kind: 'dense'; readonly vector: ArrayLike<number> }
+  | { readonly kind: 'sparse'; readonly vector: SparseVector }
+  | { readonly kind: 'point'; readonly id: PointId }
+  | { readonly kind: 'fusion'; readonly method: 'rrf' | 'dbsf'; readonly rankConstant: number }
+  | { readonly kind: 'ids' };
+
+/** A query as parsed. `hnsw_ef`, `exact` and the like are ignored: every search is exact. */
+export interface Query {
+  readonly ranking: Ranking;
+  readonly vectorName: string;
+  readonly filter: Filter | undefined;
+  readonly limit: number;
+  readonly offset: number;
+  readonly scoreThreshold: number;
+  readonly prefetch: readonly Query[];
+}
+
+const defaultLimit = 10;
+const maxPrefetchDepth = 8;
+
+/** @throws a 400 or 422 where the request is malformed or asks for what the local engine has not. */
+export function parseQuery(request: unknown, collection: Collection, depth = 0): Query {
+  if (!isObject(request)) throw formatError('a query must be an object');
+  if (depth > maxPrefetchDepth) throw badInput(`prefetches may be nested ${maxPrefetchDepth} levels deep`);
+  if (isObject(request.lookup_from)) throw badInput('the local engine has no `lookup_from`');
+  const { using, prefetch, score_threshold: scoreThreshold } = request;
+  const prefetches = prefetch === undefined || prefetch === null ? [] : Array.isArray(prefetch) ? prefetch : [prefetch];
+  return {
+    ranking: parseRanking(request.query),
+    vectorName: typeof using === 'string' ? using : unnamedVector,
+    filter: parseOptionalFilter(request.filter, collection),
+    limit: readCount(request, 'limit', defaultLimit, 1),
+    offset: readCount(request, 'offset', 0, 0),
+    scoreThreshold: typeof scoreThreshold === 'number' ? scoreThreshold : Number.NEGATIVE_INFINITY,
+    prefetch: prefetches.map((one) => parseQuery(one, collection, depth + 1)),
+  };
+}
+
+function parseRanking(query: unknown): Ranking {
+  if (query === undefined || query === null) return { kind: 'ids' };
+  if (typeof query === 'string' || typeof query === 'number') return { kind: 'point', id: parsePointId(query) };
+  if (!isObject(query) || ArrayBuffer.isView(query)) return { kind: 'dense', vector: requireDense(query) };
+  if (query.nearest !== undefined && !query.mmr) return parseRanking(query.nearest);
+  if (query.indices !== undefined) return { kind: 'sparse', vector: parseSparseVector(query) };
+  const { fusion, rrf } = query;
+  if (fusion === 'rrf' || fusion === 'dbsf')
+    return { kind: 'fusion', method: fusion, rankConstant: defaultRankConstant };
+  if (isObject(rrf) && !rrf.weights) {
+    return { kind: 'fusion', method: 'rrf', rankConstant: readCount(rrf, 'k', defaultRankConstant, 1) };
+  }
+  throw badInput('the local engine answers queries by vector, by point id, and by fusion of prefetches');
+}
+
+/** Runs a query inside a scan of the collection's gate; the best hit comes first. */
+export async function runQuery(collection: Collection, query: Query, outer?: Filter): Promise<ScoredRow[]> {
+  const filter = bothFilters(outer, query.filter);
+  const lists: ScoredRow[][] = [];
+  for (const prefetch of query.prefetch) lists.push(await runQuery(collection, prefetch, filter));
+  const rows = async (): Promise<Uint32Array> =>
+    query.prefetch.length > 0
+      ? Uint32Array.from(new Set(lists.flat().map((hit) => hit.row)))
+      : selectRows(collection, filter);
+  const count = query.limit + query.offset;
+  const { ranking } = query;
+  let hits: ScoredRow[];
+  switch (ranking.kind) {
+    case 'fusion':
+      if (query.prefetch.length === 0) throw badInput('a fusion needs prefetches');
+      hits = ranking.method === 'rrf' ? fuseByRank(lists, ranking.rankConstant) : fuseByDistribution(lists);
+      break;
+    case 'ids':
+      hits = (await firstIds(collection, await rows(), count)).map((id) => ({
+        row: collection.points.rowOf(id) as number,
+        id,
+        score: 0,
+      }));
+      break;
+    case 'sparse':
+      hits = rankSparse(collection, query.vectorName, ranking.vector, await rows());
+      break;
+    case 'dense':
+      hits = await rankDense(collection, query, ranking.vector, await rows(), count);
+      break;
+    case 'point':
+      hits = await rankByPoint(collection, query, ranking.id, await rows(), count);
+  }
+  return hits.filter((hit) => hit.score >= query.scoreThreshold || ranking.kind === 'ids').slice(query.offset, count);
+}
+
+function bothFilters(outer: Filter | undefined, inner: Filter | undefined): Filter | undefined {
+  if (!outer || !inner) return outer ?? inner;
+  const must = [outer, inner].map((filter) => ({ kind: 'filter' as const, filter }));
+  return { must, should: [], mustNot: [], minShould: undefined };
+}
+
+function requireMatrix(collection: Collection, name: string): VectorMatrix {
+  const matrix = collection.dense.get(name);
+  if (!matrix) throw badInput('Not existing vector name error');
+  return matrix;
+}
+
+async function rankByPoint(
+  collection: Collection,
+  query: Query,
+  id: PointId,
+  rows: Uint32Array,
+  count: number,
+): Promise<ScoredRow[]> {
+  const row = collection.points.rowOf(id);
+  if (row === undefined) throw badInput(`No point with id ${id} found`);
+  const others = rows.filter((other) => other !== row);
+  const sparse = collection.sparse.get(query.vectorName)?.get(row);
+  if (sparse) return rankSparse(collection, query.vectorName, sparse, others);
+  const matrix = requireMatrix(collection, query.vectorName);
+  if (!matrix.has(row)) throw badInput('Not existing vector name error');
+  return rankDense(collection, query, matrix.get(row), others, count);
+}
+
+function rankSparse(collection: Collection, name: string, vector: SparseVector, rows: Uint32Array): ScoredRow[] {
+  const vectors = collection.sparse.get(name);
+  if (!vectors) throw badInput('Not existing vector name error');
+  const scoreOf = vectors.scorer(vector);
+  const hits: ScoredRow[] = [];
+  for (const row of rows) {
+    const score = scoreOf(row);
+    if (score !== undefined) hits.push({ row, id: collection.points.idOf(row) as PointId, score });
+  }
+  return hits.sort(compareScoredRows);
+}
+
+/**
+ * The best `count` of `rows`: scored in float32, then everything that float32 cannot tell from the last of them again in float64, so that
+ * neither the order nor the score depends on how the sum was taken.
+ */
+async function rankDense(
+  collection: Collection,
+  query: Query,
+  vector: ArrayLike<number>,
+  candidates: Uint32Array,
+  count: number,
+): Promise<ScoredRow[]> {
+  const matrix = requireMatrix(collection, query.vectorName);
+  const prepared = matrix.prepare(vector);
+  const rows = matrix.size === collection.points.size ? candidates : candidates.filter((row) => matrix.has(row));
+  const scores = new Float32Array(rows.length);
+  const slice = new TimeSlice();
+  for (let from = 0; from < rows.length; from += rowsPerBlock) {
+    matrix.scoreRows(prepared, rows.subarray(from, from + rowsPerBlock), scores.subarray(from));
+    if (slice.isOver()) await slice.next();
+  }
+  const cut = Math.max(nthLargest(scores, count), query.scoreThreshold) - 2 * matrix.scoreError(prepared);
+  const hits: ScoredRow[] = [];
+  for (let index = 0; index < rows.length; index++) {
+    if ((scores[index] as number) < cut) continue;
+    const row = rows[index] as number;
+    hits.push({ row, id: collection.points.idOf(row) as PointId, score: matrix.score(prepared, row) });
+    if (hits.length % 256 === 0 && slice.isOver()) await slice.next();
+  }
+  return hits.sort(compareScoredRows);
+}

@@ -1,0 +1,68 @@
+import type { Collection } from './collection-catalog.js';
+import type { QdrantConnection } from './connection.js';
+import { setMetadata } from './set-metadata.js';
+
+/** How long a bulk load counts as under way without a sign of life. */
+const leaseMs = 5 * 60_000;
+/** What a server without a setting of its own uses, in kilobytes of vectors a segment. */
+const defaultIndexingThreshold = 10_000;
+
+/**
+ * Runs a load while the server builds no index, which it then builds once instead of over and over. The setting to go back to stands in the collection's
+ * metadata before it is changed, with a time that is put off while the load runs: after a crash, the first write or
+ * `createCollection` past that time restores it.
+ */
+export async function bulkLoad<Value>(
+  connection: QdrantConnection,
+  collection: Collection,
+  load: () => Promise<Value>,
+  signal: AbortSignal | undefined,
+): Promise<Value> {
+  const { metadata, response } = collection;
+  const configured: unknown = response.config?.optimizer_config?.indexing_threshold;
+  const before = metadata?.pulse_bulk_load?.indexing_threshold ?? (typeof configured === 'number' ? configured : null);
+  const sign = (): Promise<void> =>
+    setMetadata(
+      connection,
+      collection,
+      { pulse_bulk_load: { indexing_threshold: before, until: new Date(Date.now() + leaseMs).toISOString() } },
+      signal,
+    );
+  await sign();
+  await setIndexingThreshold(connection, collection, 0, signal);
+  // A sign of life that fails is not worth ending the load for: at worst the index is built early.
+  const timer = setInterval(() => void sign().catch(() => {}), leaseMs / 5);
+  try {
+    return await load();
+  } finally {
+    clearInterval(timer);
+    // Without the caller's signal: an aborted load is to be cleaned up after, too.
+    await endBulkLoad(connection, collection, before);
+  }
+}
+
+/** Restores what a bulk load that is over, or died, had set; nothing where there is none. */
+export async function restoreAfterBulkLoad(connection: QdrantConnection, collection: Collection): Promise<void> {
+  const mark = collection.metadata?.pulse_bulk_load;
+  if (mark && Date.parse(mark.until) < Date.now()) await endBulkLoad(connection, collection, mark.indexing_threshold);
+}
+
+async function endBulkLoad(
+  connection: QdrantConnection,
+  collection: Collection,
+  threshold: number | null,
+): Promise<void> {
+  await setIndexingThreshold(connection, collection, threshold ?? defaultIndexingThreshold, undefined);
+  await setMetadata(connection, collection, { pulse_bulk_load: null }, undefined);
+}
+
+async function setIndexingThreshold(
+  connection: QdrantConnection,
+  { scope }: Collection,
+  threshold: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await connection.request({ operation: 'setting the indexing threshold', scope, signal }, (client) =>
+    client.updateCollection(scope.collection, { optimizers_config: { indexing_threshold: threshold } }),
+  );
+}
