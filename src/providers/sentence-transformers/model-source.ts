@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { AiProviderError, InvalidInputError } from '../../errors.js';
+import { AiProviderError, InvalidInputError, MissingDependencyError } from '../../errors.js';
 import { loadPeer } from '../../internal/load-peer.js';
 import { buildOnnx } from './build-onnx.js';
 import { type Dtype, modelFileNames } from './dtype.js';
@@ -56,7 +56,7 @@ export async function resolveModel(
   try {
     return await resolver.resolve();
   } catch (error) {
-    if (error instanceof InvalidInputError) throw error;
+    if (error instanceof InvalidInputError || error instanceof MissingDependencyError) throw error;
     throw resolver.unavailable(error);
   }
 }
