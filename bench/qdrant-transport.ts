@@ -8,10 +8,11 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createServer } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
+import { arch, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { QdrantClient } from '@qdrant/js-client-rest';
 import { PulseQdrantClient } from '../src/vector-stores/qdrant/pulse-qdrant-client.js';
-import { writeSection } from './write-section.js';
+import { writeSection } from './report/write-section.js';
 
 const pointsPerRequest = 256;
 const requestCount = 24;
@@ -45,6 +46,8 @@ async function main(): Promise<void> {
       .map((dimension) => `${recallOfRounding(dimension).toFixed(4)} at ${dimension}`)
       .join(', ');
     await writeSection('qdrant-transport', [
+      '## Sending vectors to Qdrant',
+      '',
       `Points sent a second, median of ${runs} runs, ${pointsPerRequest} points a request, ${concurrency} requests at once, to a server process that only reads.`,
       '',
       '| dimension | client | points/s |',
@@ -52,6 +55,8 @@ async function main(): Promise<void> {
       ...rows,
       '',
       `Recall@10 of vectors rounded to 6 decimals against the same unrounded, exact search, 20,000 clustered vectors, 200 queries: ${recall}.`,
+      '',
+      `${cpus().length} x ${cpus()[0]?.model ?? arch()}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}. Written by \`npx tsx bench/qdrant-transport.ts\`.`,
     ]);
   } finally {
     server.kill();

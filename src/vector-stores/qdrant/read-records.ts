@@ -9,7 +9,7 @@ import { invalidResponse } from './qdrant-errors.js';
 import { denseVectorOf } from './vectors.js';
 
 /** How many points a page of a scroll holds: with vectors of 1,536 dimensions about 5 MB of JSON. */
-export const pageSize = 256;
+const pageSize = 256;
 
 export interface FilterOptions extends CallOptions {
   /** Qdrant's filter form; it narrows, and can never widen beyond the tenant. */
