@@ -1,19 +1,18 @@
 /**
- * Ingest and search on a Qdrant server, this library against the bare client, and recall@10 of the graph and of quantisation against exact search.
- * Writes its section of bench/README.md.
+ * What quantisation costs and gives on a Qdrant server: recall@10 of the graph, unquantised, scalar and binary, against exact search. Writes its section of
+ * bench/README.md.
  *
- *     QDRANT_URL=http://localhost:6333 npx tsx bench/qdrant-server.ts [vectors, default 100000]
+ *     QDRANT_URL=http://localhost:6333 npx tsx bench/qdrant-quantization.ts [vectors, default 100000]
  */
-import { QdrantClient } from '@qdrant/js-client-rest';
 import { PulseQdrantClient, type QdrantCollectionOptions } from '../src/index.js';
-import { writeSection } from './write-section.js';
+import { writeSection } from './report/write-section.js';
 
 const dimension = 384;
 const count = Number(process.argv[2] ?? 100_000);
 const queryCount = 200;
 const tenantId = 900_000_001;
 const variants: Record<string, QdrantCollectionOptions> = {
-  plain: {},
+  none: {},
   scalar: { quantization: 'scalar' },
   binary: { quantization: 'binary' },
 };
@@ -28,13 +27,11 @@ if (!url) {
 async function main(serverUrl: string): Promise<void> {
   const apiKey = process.env.QDRANT_API_KEY || undefined;
   const store = new PulseQdrantClient({ url: serverUrl, apiKey });
-  const bare = bareClient(serverUrl, apiKey);
   const centers = Array.from({ length: 200 }, () => randomUnitVector());
   const vectors = Array.from({ length: count }, (_, i) => randomUnitVector(centers[i % centers.length]));
   const queries = Array.from({ length: queryCount }, (_, i) => randomUnitVector(centers[i % centers.length]));
   const rows: string[] = [];
   try {
-    rows.push(await measureBare(bare, vectors, queries));
     for (const [name, options] of Object.entries(variants)) {
       const table = `bench_${name}`;
       await store.createCollection(tenantId, table, { ...options, vectorSize: dimension });
@@ -54,78 +51,19 @@ async function main(serverUrl: string): Promise<void> {
         const expected = new Set(exact.map(({ id }) => id));
         found += hits.filter(({ id }) => expected.has(id)).length;
       }
-      rows.push(row(`PulseQdrantClient, ${name}`, ingestMs, times, (found / (10 * queryCount)).toFixed(4)));
+      rows.push(row(name, ingestMs, times, (found / (10 * queryCount)).toFixed(4)));
     }
   } finally {
-    await bare.deleteCollection('bench_bare');
     for (const name of Object.keys(variants)) await store.dropCollection(tenantId, `bench_${name}`);
     await store.close();
   }
-  await writeSection('qdrant-server', [
+  await writeSection('qdrant-quantization', [
     `${count.toLocaleString('en')} clustered vectors of ${dimension} dimensions, ${queryCount} queries one after another, filtered by tenant.`,
     '',
-    '| client | ingest, points/s | search p50 | p99 | recall@10 |',
+    '| quantisation | ingest, points/s | search p50 | p99 | recall@10 |',
     '|---|---|---|---|---|',
     ...rows,
   ]);
-}
-
-/** What one would write without this library: batches of 256, four at once, no checks. */
-async function measureBare(
-  client: QdrantClient,
-  vectors: readonly Float32Array[],
-  queries: readonly Float32Array[],
-): Promise<string> {
-  await client.deleteCollection('bench_bare');
-  await client.createCollection('bench_bare', {
-    vectors: { size: dimension, distance: 'Cosine' },
-    optimizers_config: { indexing_threshold: 0 },
-  });
-  await client.createPayloadIndex('bench_bare', { field_name: 'client_id', field_schema: 'integer', wait: true });
-  const started = performance.now();
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < vectors.length) {
-      const start = next;
-      next += 256;
-      const points = vectors.slice(start, start + 256).map((vector, i) => ({
-        id: start + i,
-        vector: Array.from(vector),
-        payload: { client_id: tenantId, table_name: 'bench', record_id: start + i },
-      }));
-      await client.upsert('bench_bare', { wait: true, points });
-    }
-  };
-  await Promise.all([worker(), worker(), worker(), worker()]);
-  const ingestMs = performance.now() - started;
-  await client.updateCollection('bench_bare', { optimizers_config: { indexing_threshold: 10_000 } });
-  await untilGreen(async () => (await client.getCollection('bench_bare')).status);
-  const times: number[] = [];
-  const filter = { must: [{ key: 'client_id', match: { value: tenantId } }] };
-  for (const query of queries) {
-    const begun = performance.now();
-    await client.query('bench_bare', {
-      query: Array.from(query),
-      filter,
-      limit: 10,
-      params: { hnsw_ef: 128 },
-      with_payload: true,
-    });
-    times.push(performance.now() - begun);
-  }
-  return row('@qdrant/js-client-rest, bare', ingestMs, times, '');
-}
-
-function bareClient(serverUrl: string, apiKey: string | undefined): QdrantClient {
-  const { hostname, port, protocol } = new URL(serverUrl);
-  const https = protocol === 'https:';
-  return new QdrantClient({
-    host: hostname,
-    port: Number(port) || (https ? 443 : 6333),
-    https,
-    checkCompatibility: false,
-    ...(apiKey ? { headers: { 'api-key': apiKey } } : {}),
-  });
 }
 
 /** The optimisers begin some time after the last write: green must have been seen for a while. */
