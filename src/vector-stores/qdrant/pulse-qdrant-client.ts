@@ -54,7 +54,8 @@ const placeholder = [1];
  * Vectors of many tenants on Qdrant, each seeing only its own: the tenant is in the filter of every request, and in a collection of its own or,
  * in the mode `shared`, in one index of its own. On a server, or in this process with `location`.
  *
- * Every request ends within `timeoutMs` and heeds its `signal`; one that found the server busy or away is sent again. A bad argument is an
+ * Every request ends within `timeoutMs` and heeds its `signal` (a change that was under way then may still be made); one that found the server busy or
+ * away is sent again. A bad argument is an
  * `InvalidInputError` before anything is sent, a failure a `VectorStoreError` naming the server. A table that has no collection is a
  * `VectorStoreError` with code `collection_not_found`.
  *
