@@ -80,7 +80,10 @@ async function toOwn(move: Move, own: Collection | undefined, shared: Collection
   if (own?.metadata?.pulse_moving_to === 'shared') throw otherWay(own, 'shared');
   if (own !== undefined && own.metadata?.pulse_moving_to !== 'collection') {
     // The last step of a move that was interrupted there; nothing where none was.
-    if (shared !== undefined) await deleteTenant(connection, shared, signal);
+    if (shared !== undefined && (await pointsIn(move, shared)) > 0) {
+      await sleep(catalogAgeMs, undefined, { signal });
+      await deleteTenant(connection, shared, signal);
+    }
     return pointsIn(move, own);
   }
   if (shared === undefined) throw collectionNotFound(move.tenantId, move.tableName, connection.endpoint);
