@@ -54,14 +54,19 @@ export class FolderStorage {
       if (!found) await rm(folder, { recursive: true });
       else collections.set(found.collection.config.name, new OpenCollection(found.collection, found.files));
     }
-    const aliases = await readJson(join(this.#folder, aliasFile));
-    return { collections, aliases: new Map(Object.entries(isObject(aliases) ? aliases : {}) as [string, string][]) };
+    const saved = await readJson(join(this.#folder, aliasFile));
+    const aliases = Object.entries(isObject(saved) ? saved : {}) as [string, string][];
+    // A crash may have come between the removal of a collection and that of its aliases.
+    return { collections, aliases: new Map(aliases.filter(([, name]) => collections.has(name))) };
   }
 
   async create(config: CollectionConfig): Promise<OpenCollection> {
     const folder = join(this.#collections, folderName(config.name));
     await mkdir(folder);
-    const { collection, files } = await CollectionFiles.create(folder, config);
+    const { collection, files } = await CollectionFiles.create(folder, config).catch(async (error: unknown) => {
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    });
     await syncFolder(this.#collections);
     return new OpenCollection(collection, files);
   }
