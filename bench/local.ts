@@ -1,5 +1,5 @@
 /**
- * Compares local embedding with its peers on this machine and writes the section `local` of bench/README.md and bench/local.svg.
+ * Compares local embedding with its peers on this machine and writes the section `local` of bench/README.md and bench/charts/local.svg.
  * npm run build && (cd bench && npm install) && npx tsx bench/local.ts [contender ...]
  */
 import { execFile } from 'node:child_process';
@@ -17,9 +17,9 @@ import {
 import { quantizeWeights } from '../src/providers/sentence-transformers/onnx/int8-linear.js';
 import { Safetensors } from '../src/providers/sentence-transformers/onnx/safetensors.js';
 import { Tokenizer } from '../src/providers/sentence-transformers/tokenizer.js';
-import { barChart } from './bar-chart.js';
 import { makeCorpus } from './local-corpus.js';
-import { replaceSection } from './replace-section.js';
+import { barChart } from './report/bar-chart.js';
+import { writeChart, writeSection } from './report/write-section.js';
 
 interface Measurement {
   readonly name: string;
@@ -162,12 +162,12 @@ ${cpus().length} cores (${cpus()[0]?.model.trim()}), Node ${process.versions.nod
 |---|---|---|---|---|---|---|---|
 ${rows.map((row) => `| ${row} |`).join('\n')}
 
-![Short texts a second](local.svg)
+![Short texts a second](charts/local.svg)
 
 Short texts, ours in int8: ${speedup('ours int8', 'short', 'transformers.js fp32')} the pipeline in float32 and ${speedup('ours int8', 'short', 'transformers.js int8')} the pipeline in int8, in batches of 32.
 Mixed texts: ${speedup('ours int8', 'mixed', 'transformers.js fp32')} and ${speedup('ours int8', 'mixed', 'transformers.js int8')}. Ours in float32 against the pipeline in float32: ${speedup('ours fp32', 'short', 'transformers.js fp32')} (short), ${speedup('ours fp32', 'mixed', 'transformers.js fp32')} (mixed).
 ${skipped.map((line) => `\nNot measured here: ${line}.`).join('')}
 `;
-await replaceSection('local', section);
+await writeSection('local', [section.trim()]);
 const bars = results.map(({ name, short }) => ({ label: name, value: short, isOurs: name.startsWith('ours') }));
-await writeFile(join(here, 'local.svg'), barChart('Short texts embedded a second', bars));
+await writeChart('local', barChart('Short texts embedded a second', bars));

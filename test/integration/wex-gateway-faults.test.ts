@@ -79,7 +79,8 @@ describe.each<[string, GatewayFault, 'mended' | 'harmless' | { code: string; fai
 ])('%s', (_, fault, outcome) => {
   const call = () => {
     gateway.fault = ({ number }) => (number === 1 ? fault : undefined);
-    return makeProvider({ timeoutMs: 400, deadlineMs: 20_000 }).generateEmbeddings(texts);
+    const timeoutMs = fault.kind.startsWith('stall') ? 1500 : 20_000;
+    return makeProvider({ timeoutMs, deadlineMs: 20_000 }).generateEmbeddings(texts);
   };
 
   if (typeof outcome === 'string') {
@@ -176,7 +177,7 @@ describe('the number of requests', () => {
 describe('the deadline', () => {
   it('covers the call with all its batches, and keeps what was paid before it', async () => {
     gateway.fault = ({ inputs }) => (inputs[0] === 'first' ? undefined : { kind: 'stall' });
-    const error = await failureOf(makeProvider({ batchSize: 1, deadlineMs: 300 }).generateEmbeddings(texts));
+    const error = await failureOf(makeProvider({ batchSize: 1, deadlineMs: 1500 }).generateEmbeddings(texts));
     const { failures, partialResult } = error as PartialEmbeddingError<{ embeddings: unknown[] }>;
     expect(failures).toMatchObject([1, 2].map((position) => ({ position, error: { code: 'deadline_exceeded' } })));
     expect(partialResult.embeddings[0]).toEqual(vectors[0]);

@@ -211,7 +211,7 @@ describe('time', () => {
 
   it('tries again after a stalled body where the deadline allows it', async () => {
     gateway.fault = ({ number }) => (number === 1 ? { kind: 'stall_in_body' } : undefined);
-    const { embeddings } = await provider({ timeoutMs: 150, deadlineMs: 20_000 }).generateEmbeddings(['a']);
+    const { embeddings } = await provider({ timeoutMs: 1000, deadlineMs: 20_000 }).generateEmbeddings(['a']);
     expect(embeddings).toEqual([vectorOf('a')]);
   });
 

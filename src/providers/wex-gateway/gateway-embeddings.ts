@@ -3,9 +3,11 @@ import type { DeclaredEmbeddingSpace } from '../../core/embedding-space.js';
 import { type AiProviderError, type EmbeddingFailure, PartialEmbeddingError } from '../../errors.js';
 import { type BatchOutcome, embedTexts } from './embed-texts.js';
 import { type Batch, planBatches } from './embedding-batches.js';
+import { parseEmbeddingBody, readBytes } from './embedding-body.js';
 import { encodingFor, rememberEncoding } from './embedding-encoding.js';
 import { type EmbeddingResponse, readEmbeddingResponse } from './embedding-response.js';
 import type { Attempt, GatewayCall } from './gateway-call.js';
+import type { GatewayClient } from './gateway-client.js';
 import type { GatewayConnection } from './gateway-connection.js';
 import { isAboutEncoding, requestIdOf, unusableResponse } from './to-provider-error.js';
 
@@ -69,11 +71,12 @@ export class GatewayEmbeddings {
     usage: { inputTokens: number | null },
   ): Promise<BatchOutcome> {
     const startedAt = performance.now();
-    const { body, requestId, attempt } = await call.request(
-      (attempt) => this.#send(model, inputs, attempt),
+    // Loaded before the clock of the first request starts.
+    const client = await this.#connection.client();
+    const { response, requestId, attempt } = await call.request(
+      (attempt) => this.#send(client, model, inputs, attempt),
       tokenCount,
     );
-    const response = readEmbeddingResponse(body, inputs.length);
     const inputTokens = typeof response === 'string' ? null : response.inputTokens;
     usage.inputTokens = usage.inputTokens === null || inputTokens === null ? null : usage.inputTokens + inputTokens;
     if (attempt.ticket && inputTokens !== null) attempt.ticket.tokenCount = inputTokens;
@@ -94,18 +97,18 @@ export class GatewayEmbeddings {
     return this.#checkDimensions(model, response, requestId);
   }
 
-  async #send(model: string, inputs: readonly string[], attempt: Attempt) {
+  async #send(client: GatewayClient, model: string, inputs: readonly string[], attempt: Attempt) {
     const { baseUrl, encodingFormat } = this.#connection.options;
-    const client = await this.#connection.client();
     const dimensions = this.#requestedDimension(model);
     const post = async (encoding: 'base64' | 'float') => {
-      const { data, response } = await client.embeddings
+      const answer = await client.embeddings
         .create(
           { model, input: [...inputs], encoding_format: encoding, ...(dimensions === null ? {} : { dimensions }) },
           { signal: attempt.signal },
         )
-        .withResponse();
-      return { body: data as unknown, requestId: requestIdOf(response.headers, this.#connection.endpoint), attempt };
+        .asResponse();
+      const response = readEmbeddingResponse(parseEmbeddingBody(await readBytes(answer)), inputs.length);
+      return { response, requestId: requestIdOf(answer.headers, this.#connection.endpoint), attempt };
     };
     const encoding = encodingFor(baseUrl, encodingFormat);
     try {

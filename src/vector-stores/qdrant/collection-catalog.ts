@@ -138,7 +138,7 @@ export function collectionNotFound(tenantId: number, tableName: string, endpoint
   );
 }
 
-export function isNotFound(error: unknown): boolean {
+function isNotFound(error: unknown): boolean {
   return isAiProviderError(error) && error.code === 'collection_not_found';
 }
 

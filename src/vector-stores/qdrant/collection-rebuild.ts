@@ -130,7 +130,7 @@ export class CollectionRebuild {
     const name = nameOf(current.scope);
     const target = this.#next.scope.collection;
     const isAlias = current.scope.collection !== name;
-    await setAliases(this.#connection, current.scope, [[isAlias ? name : `${name}@live`, target]], [], signal);
+    await setAlias(this.#connection, current.scope, isAlias ? name : `${name}@live`, target, undefined, signal);
     if (!isAlias) await setMetadata(this.#connection, current, { pulse_superseded_by: target }, signal);
   }
 
@@ -163,27 +163,38 @@ async function finishSwap(
   const outdated = builds.filter((build) => Number(build.split('@')[1] ?? 1) < generation);
   if (outdated.length > 0) await sleep(catalogAgeMs, undefined, { signal });
   for (const collection of outdated) await deleteBuild(connection, { ...scope, collection }, signal);
-  const { aliases } = await connection.request({ operation: 'reading aliases', scope, signal }, (client) =>
-    client.getAliases(),
-  );
-  const isLive = aliases.some((alias) => alias.alias_name === `${name}@live`);
-  if (isLive) await setAliases(connection, scope, [[name, current.scope.collection]], [`${name}@live`], signal);
+  const isLive = (await aliasesOf(connection, scope, signal)).includes(`${name}@live`);
+  if (isLive) await setAlias(connection, scope, name, current.scope.collection, `${name}@live`, signal);
 }
 
-async function setAliases(
+/** Points an alias at a collection, and takes another away, in one step for every reader. */
+async function setAlias(
   connection: QdrantConnection,
   scope: TenantScope,
-  created: readonly (readonly [alias: string, collection: string])[],
-  deleted: readonly string[],
+  alias: string,
+  collection: string,
+  obsolete: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const existing = await aliasesOf(connection, scope, signal);
+  const deleted = [alias, obsolete].filter((name) => name !== undefined && existing.includes(name));
   const actions = [
-    ...created.map(([alias, collection]) => ({ create_alias: { alias_name: alias, collection_name: collection } })),
-    ...deleted.map((alias) => ({ delete_alias: { alias_name: alias } })),
+    ...deleted.map((name) => ({ delete_alias: { alias_name: name } })),
+    { create_alias: { alias_name: alias, collection_name: collection } },
   ];
   await connection.request({ operation: 'swapping aliases', scope, signal }, (client) =>
     client.updateCollectionAliases({ actions }),
   );
+}
+
+async function aliasesOf(
+  connection: QdrantConnection,
+  scope: TenantScope,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const request = { operation: 'reading aliases', scope, signal };
+  const { aliases } = await connection.request(request, (client) => client.getAliases());
+  return aliases.map((alias) => alias.alias_name);
 }
 
 /** All points of a collection of the tenant's own; of a shared one, all tenants' as the server describes it. */

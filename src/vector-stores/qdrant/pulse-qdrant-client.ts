@@ -19,9 +19,13 @@ import { moveTenant } from './move-tenant.js';
 import { type CollectionMode, collectionName, pointId, requireRecordId } from './naming.js';
 import { optionsFromEnv, type PulseQdrantClientOptions, resolveOptions } from './options.js';
 import {
+  type CountValuesOptions,
   countRecords,
   countValues,
   type FacetValue,
+  type FilterOptions,
+  type ListRecordsOptions,
+  type ReadOptions,
   readPage,
   type StoredRecord,
   toStoredRecord,
@@ -45,23 +49,6 @@ import { Upsert } from './upsert.js';
 const idsPerRequest = 1_000;
 /** Any vector will do where the options are checked and the vector comes later. */
 const placeholder = [1];
-
-export interface FilterOptions extends CallOptions {
-  /** Qdrant's filter form; it narrows, and can never widen beyond the tenant. */
-  readonly filter?: Readonly<Record<string, unknown>> | undefined;
-}
-
-export interface ReadOptions extends CallOptions {
-  /** @default false */
-  readonly withVectors?: boolean | undefined;
-}
-
-export interface ListRecordsOptions extends ReadOptions, FilterOptions {}
-
-export interface CountValuesOptions extends FilterOptions {
-  /** The most values. @default 10 */
-  readonly limit?: number | undefined;
-}
 
 /**
  * Vectors of many tenants on Qdrant, each seeing only its own: the tenant is in the filter of every request, and in a collection of its own or,

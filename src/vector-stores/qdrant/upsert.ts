@@ -8,7 +8,7 @@ import type { TenantScope } from './filter.js';
 import { ownershipPayload } from './payload.js';
 import { toBatches } from './record-batches.js';
 import { type CheckedRecord, checkRecord, checkRecords, requireSameDimension } from './record-checks.js';
-import { toWireVector } from './vectors.js';
+import type { ToWireVector } from './vectors.js';
 
 /** More than four at once gain nothing: JSON.stringify on this side is what takes the time. */
 const concurrentRequests = 4;
@@ -110,10 +110,10 @@ export class Upsert {
     this.#check(collection, batch);
     const { scope } = collection;
     const request = { operation: 'upsert', scope, signal: this.#options.signal };
-    await this.#connection.change(request, (client) =>
+    await this.#connection.change(request, (client, toWire) =>
       client.upsert(scope.collection, {
         wait: true,
-        points: batch.map((record) => toPoint(scope, record, client.acceptsFloat32Array === true)),
+        points: batch.map((record) => toPoint(scope, record, toWire)),
       }),
     );
   }
@@ -155,9 +155,9 @@ function isAboutThisBatch(error: AiProviderError): boolean {
 export function toPoint(
   scope: TenantScope,
   { pointId, recordId, vector, sparseVector, metadata }: Omit<CheckedRecord, 'position' | 'byteCount'>,
-  acceptsFloat32Array: boolean,
+  toWire: ToWireVector,
 ): Record<string, unknown> {
-  const dense = toWireVector(vector, acceptsFloat32Array);
+  const dense = toWire(vector);
   return {
     id: pointId,
     vector: sparseVector === undefined ? dense : { '': dense, [sparseVectorName]: sparseVector },

@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { readEmbeddingResponse } from '../../../../src/providers/wex-gateway/embedding-response.js';
+import { parseEmbeddingBody } from '../../../../src/providers/wex-gateway/embedding-body.js';
+import { readEmbeddingResponse as readParsed } from '../../../../src/providers/wex-gateway/embedding-response.js';
 
 const base64 = (...values: number[]) => Buffer.from(Float32Array.from(values).buffer).toString('base64');
 const body = (...embeddings: unknown[]) => ({ data: embeddings.map((embedding, index) => ({ index, embedding })) });
+
+/** Through the bytes, as they come. */
+const readEmbeddingResponse = (given: unknown, inputCount: number) =>
+  readParsed(parseEmbeddingBody(Buffer.from(JSON.stringify(given ?? null))), inputCount);
 
 describe('readEmbeddingResponse', () => {
   it('reads base64 and floats to the same vectors, which share no memory', () => {
@@ -75,6 +80,7 @@ describe('readEmbeddingResponse', () => {
     [{ total_tokens: 9 }, 9],
     [{ prompt_tokens: 'many' }, null],
     [{ prompt_tokens: -1 }, null],
+    [{ prompt_tokens: { longString: 0 } }, null],
     [undefined, null],
   ])('reads the usage %j as %s tokens', (usage, expected) => {
     expect(readEmbeddingResponse({ ...body([1]), usage }, 1)).toMatchObject({ inputTokens: expected });
