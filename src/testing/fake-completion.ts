@@ -1,4 +1,4 @@
-import type { FakeGatewayRequest } from './fake-gateway.js';
+import type { FakeGatewayRequest } from './fake-gateway-request.js';
 
 /** A message of the assistant in the form of the OpenAI API. */
 export interface FakeMessage {

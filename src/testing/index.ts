@@ -1,6 +1,7 @@
 export type { FakeMessage } from './fake-completion.js';
 export { fakeEmbedding } from './fake-embedding.js';
-export { FakeGateway, type FakeGatewayOptions, type FakeGatewayRequest } from './fake-gateway.js';
+export { FakeGateway, type FakeGatewayOptions } from './fake-gateway.js';
+export type { FakeGatewayRequest } from './fake-gateway-request.js';
 export { type GatewayFault, slowStart } from './gateway-fault.js';
 export {
   type IntegrationFixture,

@@ -7,7 +7,7 @@ import { describeValue, requirePrompt } from '../../internal/validate.js';
 import type { ResolvedWexGatewayOptions } from './wex-gateway-options.js';
 
 /** The body of `POST /chat/completions`, without what streaming adds. */
-export interface TextRequest {
+interface TextRequest {
   readonly model: string;
   readonly messages: WireMessage[];
   readonly [parameter: string]: unknown;
