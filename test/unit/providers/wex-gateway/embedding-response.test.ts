@@ -69,6 +69,8 @@ describe('readEmbeddingResponse', () => {
     ['an object', { values: [1] }],
     ['numbers as strings', ['1']],
     ['invalid base64', '!!!!!!!!'],
+    ['base64 that breaks off into something else', `${base64(1, 2)}!!!!AAAAAAAAAAAA`.replaceAll('=', 'A')],
+    ['invalid base64 of the right length', `${'A'.repeat(12)}!!!!`],
     ['base64 of five bytes', Buffer.alloc(5, 1).toString('base64')],
   ])('refuses only the vector with %s', (_, embedding) => {
     const response = readEmbeddingResponse(body(embedding, [1]), 2);
