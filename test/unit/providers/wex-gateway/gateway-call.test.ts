@@ -27,6 +27,15 @@ describe('openGatewayCall', () => {
     expect([caller, closing, call.signal].flatMap((signal) => getEventListeners(signal, 'abort'))).toEqual([]);
   });
 
+  it('leaves no timer', () => {
+    const timerCount = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const before = timerCount();
+    const calls = Array.from({ length: 20 }, () => open());
+    expect(timerCount()).toBeGreaterThanOrEqual(before + 20);
+    for (const { close } of calls) close();
+    expect(timerCount()).toBeLessThan(before + 20);
+  });
+
   it('warns of no leak where many calls share a signal', async () => {
     const warnings: unknown[] = [];
     const note = (warning: unknown) => warnings.push(warning);
