@@ -11,7 +11,7 @@ import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { writeSection } from './write-section.js';
+import { writeSection } from './report/write-section.js';
 
 const latencyMs = 50;
 const dimension = 1536;
@@ -101,8 +101,7 @@ const versions = [
   ...['ai', '@ai-sdk/openai-compatible', '@langchain/openai'].map((name) => version(name, '.')),
 ];
 const milliseconds = (value: number) => Math.round(value).toLocaleString('en');
-writeSection(
-  'gateway',
+await writeSection('gateway', [
   `## Embeddings through a gateway
 
 ${textCount.toLocaleString('en')} texts, ${dimension.toLocaleString('en')} dimensions, a local server with ${latencyMs} ms latency. Medians of ${rounds} rounds, each contender in a process of its own.
@@ -122,5 +121,5 @@ The first row is reckoned from ${slowTextCount} texts. Peak memory is the growth
 | bar | measured | |
 |---|---|---|
 ${bars.map(([bar, measured, isMet]) => `| ${bar} | ${measured} | ${isMet ? 'met' : '**not met**'} |`).join('\n')}`,
-);
+]);
 console.log(`${bars.filter(([, , isMet]) => isMet).length} of ${bars.length} bars met; see bench/README.md`);

@@ -136,7 +136,7 @@ export class IndexUpsert {
         tenantId,
         tableName,
         records.map(({ recordId, metadata, vector }) => ({ recordId, metadata, vector })),
-        { signal },
+        { embeddingSpace: this.#pin, signal },
       );
       records.forEach(({ index }, at) => {
         sliceIds[index] = ids[at];

@@ -2,8 +2,20 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { eventsOf, type FakeMessage, fakeCompletion } from './fake-completion.js';
 import { fakeEmbedding } from './fake-embedding.js';
-import type { FakeGatewayRequest } from './fake-gateway-request.js';
 import type { GatewayFault } from './gateway-fault.js';
+
+export interface FakeGatewayRequest {
+  /** 1 for the first request. */
+  readonly number: number;
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Readonly<Record<string, unknown>>;
+  /** The texts of an embeddings request. */
+  readonly inputs: readonly string[];
+  /** `performance.now()` when it had arrived. */
+  readonly receivedAt: number;
+}
 
 export interface FakeGatewayOptions {
   /** Requests with another key are answered with 401. @default any key is good */

@@ -248,6 +248,16 @@ for (const { name, open, clean } of storesUnderTest('records of PulseQdrantClien
       await expect(upsert).rejects.toBe(reason);
     });
 
+    it('passes on the failure of onProgress', async () => {
+      const tenantId = await newTable();
+      const failure = new Error('the bar is gone');
+      const source = Array.from({ length: 3000 }, (_, i) => ({ recordId: i, vector: [1, i, 0] }));
+      const onProgress = (): void => {
+        throw failure;
+      };
+      await expect(store.upsertVectorsBatch(tenantId, 'docs', source, { onProgress })).rejects.toBe(failure);
+    });
+
     it('passes on the failure of the source', async () => {
       const tenantId = await newTable();
       const failure = new Error('the cursor is gone');

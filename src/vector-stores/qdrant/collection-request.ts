@@ -160,7 +160,7 @@ function given(fields: Readonly<Record<string, unknown>>): Record<string, unknow
 }
 
 /** @throws {@link InvalidInputError} for a field or a type that cannot be indexed. */
-export function requirePayloadIndexes(value: unknown): Readonly<Record<string, PayloadIndexType>> {
+function requirePayloadIndexes(value: unknown): Readonly<Record<string, PayloadIndexType>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new InvalidInputError(`Expected \`payloadIndexes\` to be an object, got ${describeValue(value)}.`);
   }

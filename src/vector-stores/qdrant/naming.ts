@@ -11,7 +11,7 @@ const pointNamespace = Buffer.from('6f1c1f0e2b6b5d0f9a3e7c5d41b8a2e7', 'hex');
 const tablePattern = /^[a-z][a-z0-9_]*$/;
 
 /** @throws {@link InvalidInputError} unless `value` matches `[a-z][a-z0-9_]*`. */
-export function requireTableName(value: unknown): string {
+function requireTableName(value: unknown): string {
   if (typeof value === 'string' && tablePattern.test(value)) return value;
   throw new InvalidInputError(`Expected \`tableName\` to match [a-z][a-z0-9_]*, got ${describeValue(value)}.`);
 }

@@ -60,8 +60,14 @@ export class PayloadColumn {
 
   /** For each row 1 where it has a point and `check` holds for it, by way of the table `holds[codes[row]]`. */
   evaluate(check: (values: readonly unknown[]) => boolean): ColumnTruth {
-    const holds = Uint8Array.from(this.#entries, (values) => (values !== undefined && check(values) ? 1 : 0));
-    return { codes: this.#codes, holds };
+    const holds = new Uint8Array(this.#entries.length);
+    let count = 0;
+    this.#entries.forEach((values, code) => {
+      if (values === undefined || !check(values)) return;
+      holds[code] = 1;
+      count += this.#uses[code] as number;
+    });
+    return { codes: this.#codes, holds, count };
   }
 
   #grow(rowCount: number): void {
@@ -74,6 +80,8 @@ export class PayloadColumn {
 export interface ColumnTruth {
   readonly codes: Uint32Array;
   readonly holds: Uint8Array;
+  /** How many rows that is. */
+  readonly count: number;
 }
 
 const noValue = Symbol('no value');

@@ -21,6 +21,7 @@ export async function selectRows(collection: Collection, filter: Filter | undefi
   if (filter) {
     await collection.columns.prepare(filter, collection.points, slice);
     collectDemands(collection, filter, demands);
+    demands.columns.sort((left, right) => left.count - right.count);
   }
   let rows = firstRows(collection, demands);
   for (const column of demands.columns) rows = keepRows(rows, column);

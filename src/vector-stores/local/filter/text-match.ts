@@ -3,7 +3,7 @@ import type { JsonObject } from '../json.js';
 const word = /[\p{L}\p{N}]+/gu;
 
 /** Words as Qdrant's default tokenizer makes them: runs of letters and digits, in lower case. */
-export function wordsOf(text: string): string[] {
+function wordsOf(text: string): string[] {
   return Array.from(text.matchAll(word), ([match]) => match.toLowerCase());
 }
 

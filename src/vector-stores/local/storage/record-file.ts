@@ -10,7 +10,7 @@ export const formatVersion = 1;
 // that is what tells a record that was cut off by a crash from one that rotted in the middle of the file.
 const fileMagic = 0x534c_4c50;
 const recordMagic = 0x5243_4552;
-export const fileHeaderBytes = 16;
+const fileHeaderBytes = 16;
 export const recordHeaderBytes = 20;
 
 export function encodeFileHeader(generation: number, version = formatVersion): Buffer {
