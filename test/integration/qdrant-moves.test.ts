@@ -174,6 +174,16 @@ describe('moveTenant', () => {
     expect(await openStore().countRecords(3, 'docs')).toBe(1);
   });
 
+  it('does not take somebody else’s collection for a shared one', async () => {
+    await local.createCollection('shared_docs', { vectors: { size: 3, distance: 'Cosine' } });
+    await expect(openStore().createCollection(9, 'docs', { vectorSize: 3, mode: 'shared' })).rejects.toMatchObject({
+      code: 'unsupported_operation',
+    });
+    await expect(openStore().moveTenant(1, 'docs', 'shared')).rejects.toMatchObject({ code: 'collection_not_found' });
+    await openStore().createCollection(9, 'docs', { vectorSize: 3 });
+    await readersSeeEverything();
+  });
+
   it('does not put two embedding spaces together', async () => {
     await openStore().createCollection(9, 'docs', { vectorSize: 3, embeddingSpace: 'b', mode: 'shared' });
     await expect(openStore().moveTenant(1, 'docs', 'shared')).rejects.toMatchObject({ code: 'unsupported_operation' });
