@@ -4,6 +4,7 @@ export default defineConfig({
   entry: {
     index: 'src/index.ts',
     testing: 'src/testing/index.ts',
+    'copy-vectors': 'src/commands/copy-vectors.ts',
     'sentence-transformers-worker': 'src/providers/sentence-transformers/worker.ts',
   },
   format: ['esm', 'cjs'],

@@ -53,6 +53,8 @@ export type {
   JsonValue,
   SearchOptions,
   SimilarRecord,
+  SparseVector,
+  UpsertVectorsOptions,
   VectorRecord,
   VectorStore,
 } from './core/vector-store.js';
@@ -77,8 +79,9 @@ export type { LocalModelOptions, SentenceTransformersOptions } from './providers
 export { sentenceTransformersKind } from './providers/sentence-transformers/sentence-transformers-kind.js';
 export { SentenceTransformersProvider } from './providers/sentence-transformers/sentence-transformers-provider.js';
 export { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './providers/wex-gateway/wex-gateway-kind.js';
-export type { FetchLike, WexGatewayOptions, WexGatewaySettings } from './providers/wex-gateway/wex-gateway-options.js';
+export type { FetchLike, WexGatewayOptions } from './providers/wex-gateway/wex-gateway-options.js';
 export { WexGatewayProvider } from './providers/wex-gateway/wex-gateway-provider.js';
+export type { WexGatewaySettings } from './providers/wex-gateway/wex-gateway-settings.js';
 export { KyselyIntegrationRepository } from './repositories/kysely/kysely-integration-repository.js';
 export {
   type MemoryIntegration,
@@ -86,5 +89,38 @@ export {
   type MemoryUsage,
 } from './repositories/memory/memory-integration-repository.js';
 export { type StandardProviderKindsOptions, standardProviderKinds } from './standard-provider-kinds.js';
+export type { CollectionRebuild, CommitOptions } from './vector-stores/qdrant/collection-rebuild.js';
+export type {
+  CollectionPreset,
+  PayloadIndexType,
+  QdrantCollectionOptions,
+  Quantization,
+} from './vector-stores/qdrant/collection-request.js';
+export type { CopyOptions } from './vector-stores/qdrant/copy-points.js';
+export {
+  type CopiedTable,
+  type CopyVectorStoreOptions,
+  copyVectorStore,
+} from './vector-stores/qdrant/copy-vector-store.js';
+export type { VectorStoreHealth } from './vector-stores/qdrant/health.js';
+export type { QdrantCollectionDescription } from './vector-stores/qdrant/list-collections.js';
+export type { CollectionMode } from './vector-stores/qdrant/naming.js';
 export type { PulseQdrantClientOptions } from './vector-stores/qdrant/options.js';
 export { PulseQdrantClient } from './vector-stores/qdrant/pulse-qdrant-client.js';
+export type { QdrantClientLike, QdrantPoint } from './vector-stores/qdrant/qdrant-client-like.js';
+export type {
+  CountValuesOptions,
+  FacetValue,
+  FilterOptions,
+  ListRecordsOptions,
+  ReadOptions,
+  StoredRecord,
+} from './vector-stores/qdrant/read-records.js';
+export type { RecommendOptions } from './vector-stores/qdrant/recommend.js';
+export type { HitGroup, VectorHit } from './vector-stores/qdrant/search.js';
+export type {
+  BatchSearch,
+  GroupSearchOptions,
+  HybridSearchOptions,
+  VectorSearchOptions,
+} from './vector-stores/qdrant/search-options.js';

@@ -8,7 +8,7 @@ export interface Candidate {
 }
 
 /** Up to this many texts `auto` uses the local model: a round trip to a gateway takes longer and costs more than computing them. */
-export const localTextLimit = 10;
+const localTextLimit = 10;
 
 /** The preferred one of a tenant's candidates when nothing is known of the work: paid before local, then the lowest id. */
 export function chooseDefault(candidates: readonly Candidate[]): Candidate | undefined {

@@ -6,7 +6,7 @@ import {
   type IndexRecord,
   IndexUpsert,
   readPin,
-  requireRecordTexts,
+  requireRecords,
   type TableOptions,
   type UpsertOptions,
   type UpsertResult,
@@ -18,7 +18,7 @@ export interface VectorIndexOptions {
   readonly store: VectorStore;
 }
 
-export interface IndexSearchOptions extends TableOptions, Omit<SearchOptions, 'signal'> {}
+export interface IndexSearchOptions extends TableOptions, Omit<SearchOptions, 'signal' | 'embeddingSpace'> {}
 
 /** Records embedded and stored at a time: a window of full batches for a gateway (4 x 100), little enough to hold in memory many times over. */
 const sliceLength = 400;
@@ -56,7 +56,7 @@ export class VectorIndex {
     options: UpsertOptions,
   ): Promise<UpsertResult> {
     requireTenantId(options.tenantId);
-    if (Array.isArray(records)) requireRecordTexts(records, 0);
+    if (Array.isArray(records)) requireRecords(records, 0);
     const upsert = new IndexUpsert(this.#manager, this.#store, options);
     for await (const slice of takeSlices(records, sliceLength)) await upsert.add(slice);
     return upsert.finish();
@@ -85,7 +85,11 @@ export class VectorIndex {
       inputType: 'query',
       signal,
     });
-    return this.#store.searchSimilar(tenantId, tableName, embeddings[0]!, { ...searchOptions, signal });
+    return this.#store.searchSimilar(tenantId, tableName, embeddings[0]!, {
+      ...searchOptions,
+      embeddingSpace: requiredSpace,
+      signal,
+    });
   }
 
   /** Deletes records by id; unknown ids are no error. */

@@ -1,4 +1,8 @@
-import type { FakeGatewayRequest } from './fake-gateway.js';
+/** The part of a request to the fake gateway that an answer is made of. */
+interface CompletionRequest {
+  readonly number: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
 
 /** A message of the assistant in the form of the OpenAI API. */
 export interface FakeMessage {
@@ -12,7 +16,7 @@ export interface FakeMessage {
   readonly finish_reason?: string;
 }
 
-export function fakeCompletion(request: FakeGatewayRequest, given: FakeMessage | string | undefined) {
+export function fakeCompletion(request: CompletionRequest, given: FakeMessage | string | undefined) {
   const messages = request.body.messages as readonly { readonly content?: unknown }[];
   const prompt = String(messages.at(-1)?.content ?? '');
   const { finish_reason, ...message }: FakeMessage =
@@ -38,7 +42,7 @@ export function fakeCompletion(request: FakeGatewayRequest, given: FakeMessage |
 }
 
 /** The same as a stream: text and arguments in pieces of three characters, the reason for the end, the usage where it is asked for. */
-export function eventsOf(completion: ReturnType<typeof fakeCompletion>, request: FakeGatewayRequest): unknown[] {
+export function eventsOf(completion: ReturnType<typeof fakeCompletion>, request: CompletionRequest): unknown[] {
   const [choice] = completion.choices;
   const { content, tool_calls: calls = [] }: FakeMessage = choice?.message ?? {};
   const event = (delta: object, finishReason: string | null = null) => ({

@@ -98,7 +98,7 @@ function hostileRecordIds(fc: FastCheckApi, { recordIds, pointIds }: AttackSurfa
 }
 
 /** Filters that ask for other tenants in every form, deeply nested, and things that are no filters. */
-export function hostileFilters(fc: FastCheckApi, { tenantIds, recordIds, pointIds }: AttackSurface): unknown {
+function hostileFilters(fc: FastCheckApi, { tenantIds, recordIds, pointIds }: AttackSurface): unknown {
   const values = fc.constantFrom(...tenantIds, ...tenantIds.map(String), ...recordIds);
   const keys = fc.constantFrom(
     'client_id',

@@ -2,6 +2,7 @@ export type { FakeMessage } from './fake-completion.js';
 export { fakeEmbedding } from './fake-embedding.js';
 export { FakeGateway, type FakeGatewayOptions, type FakeGatewayRequest } from './fake-gateway.js';
 export { type GatewayFault, slowStart } from './gateway-fault.js';
+export type { FastCheckApi } from './hostile-attacks.js';
 export {
   type IntegrationFixture,
   type IntegrationRepositoryContractOptions,
@@ -15,3 +16,8 @@ export {
   type VectorStoreFixture,
   vectorStoreContract,
 } from './vector-store-contract.js';
+export {
+  type IsolationFixture,
+  type VectorStoreIsolationOptions,
+  vectorStoreIsolation,
+} from './vector-store-isolation.js';

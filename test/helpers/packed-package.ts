@@ -52,6 +52,7 @@ export async function installPackedPackage(packages: Readonly<Record<string, str
     link: async (...packageNames) => {
       for (const name of packageNames) {
         const target = join(folder, 'node_modules', name);
+        if (existsSync(target)) continue;
         await mkdir(dirname(target), { recursive: true });
         await symlink(join(repositoryRoot, 'node_modules', name), target);
       }

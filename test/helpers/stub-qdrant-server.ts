@@ -77,6 +77,7 @@ export class StubQdrantServer {
     };
     this.requests.push(request);
     if (this.intercept(request, response, incoming.socket)) return;
+    if (request.path === '/') return sendJson(response, 200, { title: 'stub', version: '1.19.0' });
     const { status, result, error } = this.#answer(request);
     sendJson(
       response,
@@ -86,7 +87,6 @@ export class StubQdrantServer {
   }
 
   #answer(request: RecordedRequest): { status: number; result?: unknown; error?: string } {
-    if (request.path === '/') return { status: 200, result: { title: 'stub', version: '1.19.0' } };
     const [, name = '', action = ''] = /^\/collections\/([^/]+)(?:\/(.*))?$/.exec(request.path) ?? [];
     const collection = this.collections.get(decodeURIComponent(name));
     const route = `${request.method} ${action}`;

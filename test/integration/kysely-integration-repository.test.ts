@@ -6,7 +6,7 @@ import { CamelCasePlugin, Kysely, ParseJSONResultsPlugin, PostgresDialect, sql }
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { UsageRecord } from '../../src/core/integration-repository.js';
-import { type AiProviderError, RepositoryError } from '../../src/errors.js';
+import { type AiProviderError, InvalidInputError, RepositoryError } from '../../src/errors.js';
 import { KyselyIntegrationRepository } from '../../src/repositories/kysely/kysely-integration-repository.js';
 import { addIntegration, type HostDatabase, readUsage } from '../helpers/kysely-repository.js';
 import { type PostgresServer, startPostgres } from '../helpers/postgres.js';
@@ -63,7 +63,7 @@ async function untilWaiting(sessions: number): Promise<void> {
 }
 
 describe('createDefaultLocalIntegration', () => {
-  it('makes one row for each tenant when several processes ask at the same time', async () => {
+  it('makes one row for each tenant when several processes ask at the same time', { timeout: 120_000 }, async () => {
     const tenants = [101, 102, 103].map(String);
     const script = fileURLToPath(new URL('../helpers/create-default-integrations.ts', import.meta.url));
     const children = Array.from({ length: 3 }, () =>
@@ -280,6 +280,12 @@ describe('bad input', () => {
     expect(await repository.listActiveIntegrations(2_147_483_647)).toEqual([]);
   });
 
+  it.each([[undefined], [null], ['postgresql://user:secret@host/db'], [{}]])('refuses a handle that is none', (db) => {
+    const create = () => new KyselyIntegrationRepository(db as never);
+    expect(create).toThrow(InvalidInputError);
+    expect(create).not.toThrow(/secret/);
+  });
+
   it.each([['[1]'], ['"{\\"batch_size\\": 3}"'], ['7']])('names the row whose configuration is %s', async (json) => {
     const id = await addIntegration(db, { tenantId, provider: 'wex_ai_gateway' });
     await sql`update integrations set ai_model_config = ${json}::text::jsonb where id = ${id}`.execute(db);
@@ -367,7 +373,9 @@ describe('failures of the database', () => {
     expect(String(error)).toContain('the host has closed the handle');
   });
 
-  it('a server that stops in the middle: retryable, naming it, and well again when it is back', async () => {
+  it('a server that stops in the middle: retryable, naming it, and well again when it is back', {
+    timeout: 120_000,
+  }, async () => {
     const other = await startPostgres();
     const handle = new Kysely<HostDatabase>({ dialect: new PostgresDialect({ pool: other.openPool({ max: 4 }) }) });
     const otherRepository = new KyselyIntegrationRepository(handle);

@@ -319,6 +319,74 @@ describe('PulseQdrantClient and a server', () => {
     expect(written).toEqual([]);
   });
 
+  it('asks for each tenant’s key and sends it with that tenant’s requests only, also at the same time', async () => {
+    const store = new PulseQdrantClient({ url: server.url, apiKeyForTenant: async (tenantId) => `key of ${tenantId}` });
+    const use = async (tenantId: number): Promise<void> => {
+      await store.createCollection(tenantId, 'docs', { vectorSize: 3 });
+      await store.upsertVectorsBatch(tenantId, 'docs', [{ recordId: 1, vector: [1, 0, 0] }]);
+      await store.searchSimilar(tenantId, 'docs', [1, 0, 0]);
+      await store.deleteRecords(tenantId, 'docs', [1]);
+    };
+    await Promise.all([1, 2, 3].map(use));
+    expect(server.requests.length).toBeGreaterThan(15);
+    for (const { path, headers } of server.requests) {
+      const tenantId = /client_(\d)_docs/.exec(path)?.[1];
+      if (tenantId !== undefined) expect(headers['api-key']).toBe(`key of ${tenantId}`);
+    }
+    await failureOf(new PulseQdrantClient({ url: server.url, apiKeyForTenant: () => '' }).countRecords(1, 'docs'));
+  });
+
+  it('takes over a collection that the platform made, without an embedding space that nobody knows', async () => {
+    const platform = new Client118({ url: server.url, checkCompatibility: false });
+    await platform.createCollection('client_7_docs', { vectors: { size: 3, distance: 'Cosine' } });
+    const payload = { client_id: 7, table_name: 'docs', record_id: 5, title: 'x' };
+    await platform.upsert('client_7_docs', {
+      points: [{ id: '00000000-0000-4000-8000-000000000000', vector: [1, 0, 0], payload }],
+    });
+    const store = new PulseQdrantClient({ url: server.url });
+    expect(await store.searchSimilar(7, 'docs', [1, 0, 0])).toMatchObject([{ recordId: 5, metadata: { title: 'x' } }]);
+    const pinned = { vectorSize: 3, embeddingSpace: 'a' };
+    expect((await failureOf(store.createCollection(7, 'docs', pinned))).code).toBe('embedding_space_mismatch');
+    await store.createCollection(7, 'docs', { vectorSize: 3 });
+    expect(await store.describeCollection(7, 'docs')).toMatchObject({ embeddingSpace: null, pointCount: 1 });
+  });
+
+  it('does not touch a collection that says it is another tenant’s, whatever its name', async () => {
+    const store = new PulseQdrantClient({ url: server.url });
+    await store.createCollection(7, 'docs', { vectorSize: 3 });
+    const { metadata } = server.collections.get('client_7_docs')!.config;
+    metadata.pulse_ai_providers.client_id = 8;
+    const before = server.requests.length;
+    const fresh = new PulseQdrantClient({ url: server.url });
+    for (const call of [
+      () => fresh.createCollection(7, 'docs', { vectorSize: 3 }),
+      () => fresh.searchSimilar(7, 'docs', [1, 0, 0]),
+      () => fresh.upsertVectorsBatch(7, 'docs', [{ recordId: 1, vector: [1, 0, 0] }]),
+      () => fresh.deleteRecords(7, 'docs', [1]),
+      () => fresh.dropCollection(7, 'docs'),
+    ]) {
+      expect((await failureOf(call())).code).toBe('isolation_violated');
+    }
+    expect(server.requests.slice(before).every(({ method }) => method === 'GET')).toBe(true);
+  });
+
+  it('tells a healthy server from one that is away and one that does not take the key', async () => {
+    server.intercept = ({ path }, response) => {
+      if (path === '/aliases' || path !== '/collections') return false;
+      sendJson(response, 200, { result: { collections: [] } });
+      return true;
+    };
+    const store = new PulseQdrantClient({ url: server.url });
+    expect(await store.health()).toMatchObject({ status: 'healthy', version: '1.19.0' });
+    server.intercept = ({ path }, response) => {
+      if (path === '/') return false;
+      sendJson(response, 401, { status: { error: 'Invalid API key or JWT' } });
+      return true;
+    };
+    expect(await store.health()).toMatchObject({ status: 'unhealthy', version: '1.19.0' });
+    expect(await new PulseQdrantClient({ url: 'http://127.0.0.1:1' }).health()).toMatchObject({ status: 'unhealthy' });
+  });
+
   it('refuses a server that does not keep metadata, instead of losing the pin', async () => {
     server.keepsMetadata = false;
     const store = new PulseQdrantClient({ url: server.url });

@@ -79,7 +79,8 @@ describe.each<[string, GatewayFault, 'mended' | 'harmless' | { code: string; fai
 ])('%s', (_, fault, outcome) => {
   const call = () => {
     gateway.fault = ({ number }) => (number === 1 ? fault : undefined);
-    return makeProvider({ timeoutMs: 400, deadlineMs: 20_000 }).generateEmbeddings(texts);
+    const timeoutMs = fault.kind.startsWith('stall') ? 1500 : 20_000;
+    return makeProvider({ timeoutMs, deadlineMs: 20_000 }).generateEmbeddings(texts);
   };
 
   if (typeof outcome === 'string') {
@@ -176,7 +177,7 @@ describe('the number of requests', () => {
 describe('the deadline', () => {
   it('covers the call with all its batches, and keeps what was paid before it', async () => {
     gateway.fault = ({ inputs }) => (inputs[0] === 'first' ? undefined : { kind: 'stall' });
-    const error = await failureOf(makeProvider({ batchSize: 1, deadlineMs: 300 }).generateEmbeddings(texts));
+    const error = await failureOf(makeProvider({ batchSize: 1, deadlineMs: 1500 }).generateEmbeddings(texts));
     const { failures, partialResult } = error as PartialEmbeddingError<{ embeddings: unknown[] }>;
     expect(failures).toMatchObject([1, 2].map((position) => ({ position, error: { code: 'deadline_exceeded' } })));
     expect(partialResult.embeddings[0]).toEqual(vectors[0]);
@@ -229,6 +230,24 @@ describe('an abort', () => {
     await until(() => gateway.openRequestCount === 0);
     const timersAfter = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
     expect(timersAfter).toBeLessThanOrEqual(timersBefore + 1);
+  });
+});
+
+describe('the window of requests', () => {
+  const many = Array.from({ length: 10 }, (_, i) => `text ${i}`);
+
+  it('slides: a batch that hangs holds up nothing but its own place, and no more than `concurrency` are under way', async () => {
+    const openCounts: number[] = [];
+    gateway.fault = ({ inputs }) => {
+      openCounts.push(gateway.openRequestCount);
+      return inputs[0] === 'text 0' ? { kind: 'stall' } : undefined;
+    };
+    const controller = new AbortController();
+    const call = makeProvider({ batchSize: 1, concurrency: 2 }).generateEmbeddings(many, { signal: controller.signal });
+    while (gateway.requests.length < many.length) await new Promise((resolve) => setImmediate(resolve));
+    controller.abort('seen enough');
+    await expect(call).rejects.toBe('seen enough');
+    expect(Math.max(...openCounts)).toBe(2);
   });
 });
 

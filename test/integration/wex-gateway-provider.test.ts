@@ -70,6 +70,14 @@ describe('generateEmbeddings', () => {
     expect(new Set(embeddings.map(({ buffer }) => buffer)).size).toBe(4);
   });
 
+  it('refuses an empty name of a model before any request', async () => {
+    expect(await failureOf(provider().generateEmbeddings(['a'], { model: '' }))).toMatchObject({
+      code: 'invalid_input',
+    });
+    expect(await failureOf(provider().generateText('a', { model: '' }))).toMatchObject({ code: 'invalid_input' });
+    expect(gateway.requests).toEqual([]);
+  });
+
   it('makes no request for no texts', async () => {
     expect((await provider().generateEmbeddings([])).embeddings).toEqual([]);
     expect(gateway.requests).toEqual([]);
@@ -153,6 +161,12 @@ describe('encodings', () => {
     expect(gateway.requests.map(({ body }) => body.encoding_format)).toEqual(['base64', 'float']);
   });
 
+  it('goes on asking for base64 where only another provider asks for floats', async () => {
+    await provider({ encodingFormat: 'float' }).generateEmbeddings(['a']);
+    await provider().generateEmbeddings(['b']);
+    expect(gateway.requests.map(({ body }) => body.encoding_format)).toEqual(['float', 'base64']);
+  });
+
   it('asks for floats where base64 is refused', async () => {
     gateway.fault = ({ body }) =>
       body.encoding_format === 'base64'
@@ -211,7 +225,7 @@ describe('time', () => {
 
   it('tries again after a stalled body where the deadline allows it', async () => {
     gateway.fault = ({ number }) => (number === 1 ? { kind: 'stall_in_body' } : undefined);
-    const { embeddings } = await provider({ timeoutMs: 150, deadlineMs: 20_000 }).generateEmbeddings(['a']);
+    const { embeddings } = await provider({ timeoutMs: 1000, deadlineMs: 20_000 }).generateEmbeddings(['a']);
     expect(embeddings).toEqual([vectorOf('a')]);
   });
 

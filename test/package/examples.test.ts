@@ -27,7 +27,7 @@ describe('the ETL service', () => {
       })
     ).stdout;
 
-  it('loads what changed, with the local model', async () => {
+  it('loads what changed, with the local model', { timeout: 120_000 }, async () => {
     expect(await run()).toMatch(
       new RegExp(
         [
@@ -43,7 +43,7 @@ describe('the ETL service', () => {
     );
   });
 
-  it('goes on without the texts that the gateway refuses', async () => {
+  it('goes on without the texts that the gateway refuses', { timeout: 120_000 }, async () => {
     await using gateway = await FakeGateway.start({
       fault: ({ inputs }) =>
         inputs.some((text) => text.includes('(case 13)')) ? { kind: 'status', status: 400 } : undefined,
@@ -92,7 +92,9 @@ describe('the backend service', () => {
     return { status: response.status, headers: response.headers, body };
   }
 
-  it('stores and finds notes through the gateway, and with the local model where a tenant has no gateway', async () => {
+  it('stores and finds notes through the gateway, and with the local model where a tenant has none', {
+    timeout: 120_000,
+  }, async () => {
     for (const tenant of [7, 8]) {
       await request('PUT', `${tenant}/notes/1`, { text: `The import stopped (${tenant})` });
       const stored = await request('PUT', `${tenant}/notes/2`, { text: `Lunch is at noon (${tenant})` });

@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { AiProviderError, InvalidInputError } from '../../errors.js';
+import { join } from 'node:path';
+import { AiProviderError, InvalidInputError, MissingDependencyError } from '../../errors.js';
 import { loadPeer } from '../../internal/load-peer.js';
 import { buildOnnx } from './build-onnx.js';
 import { type Dtype, modelFileNames } from './dtype.js';
-import { descriptionFiles, hubModel, sharedSnapshot } from './hub/hub-model.js';
+import { hubModel, sharedSnapshot } from './hub/hub-model.js';
 import type { DownloadProgress, HubSettings } from './hub/hub-settings.js';
 import { type CachedModel, type Checksums, ModelCache, sha256OfFile } from './model-cache.js';
 import { describeModelFolder } from './model-folder.js';
@@ -56,7 +55,7 @@ export async function resolveModel(
   try {
     return await resolver.resolve();
   } catch (error) {
-    if (error instanceof InvalidInputError) throw error;
+    if (error instanceof InvalidInputError || error instanceof MissingDependencyError) throw error;
     throw resolver.unavailable(error);
   }
 }
@@ -98,52 +97,55 @@ class ModelResolver {
     const { dtype } = this.#source;
     const name = modelFileNames[dtype].find((candidate) => existsSync(join(folder, candidate)));
     if (name !== undefined) {
-      return this.#manifest(folder, name, checksums[name] ?? (await sha256OfFile(join(folder, name))));
+      const file = join(folder, name);
+      return this.#manifest(folder, file, checksums[name] ?? (await sha256OfFile(file)));
     }
     const weightsFile = join(folder, 'model.safetensors');
     if (!existsSync(weightsFile)) {
       throw new Error(`${folder} has neither ${modelFileNames[dtype].join(' nor ')} nor model.safetensors`);
     }
     const sha256 = checksums['model.safetensors'] ?? (await sha256OfFile(weightsFile));
-    const built = await this.#build(sha256, weightsFile, async (target) => {
-      for (const file of descriptionFiles) {
-        if (!existsSync(join(folder, file))) continue;
-        await mkdir(dirname(join(target, file)), { recursive: true });
-        await copyFile(join(folder, file), join(target, file));
-      }
-    });
-    return this.#manifest(built.folder, modelFileNames[dtype][0]!, sha256);
+    const configFile = join(folder, 'config.json');
+    if (!existsSync(configFile)) throw new Error(`${folder} has no config.json`);
+    // The graph depends on both; everything else is read from the folder itself.
+    const key = this.#cacheKey(sha256, await sha256OfFile(configFile));
+    const built = await this.#build(key, { weightsFile, configFile }, async () => {});
+    return this.#manifest(folder, join(built.folder, modelFileNames[dtype][0]!), sha256);
   }
 
   async #fromPackage(entry: WeightsPackage): Promise<ModelManifest | undefined> {
-    const cached = await this.#cache.find(this.#hubId, this.#cacheKey(entry.sha256));
-    if (cached !== undefined)
-      return this.#manifest(cached.folder, modelFileNames[this.#source.dtype][0]!, entry.sha256);
-    const files = await importWeights(entry.packageName);
-    if (files === undefined) return undefined;
-    if ((await sha256OfFile(files.weightsPath)) !== entry.sha256) {
-      throw new Error(`the weights in ${entry.packageName} have another checksum than expected: install it again`);
+    const key = this.#cacheKey(entry.sha256);
+    let model = await this.#cache.find(this.#hubId, key);
+    if (model === undefined) {
+      const files = await importWeights(entry.packageName);
+      if (files === undefined) return undefined;
+      if ((await sha256OfFile(files.weightsPath)) !== entry.sha256) {
+        throw new Error(`the weights in ${entry.packageName} have another checksum than expected: install it again`);
+      }
+      const { weightsPath: weightsFile, configPath: configFile } = files;
+      model = await this.#build(key, { weightsFile, configFile }, (folder) => writeDescription(folder, files, entry));
     }
-    const { folder } = await this.#build(entry.sha256, files.weightsPath, (target) =>
-      writeDescription(target, files, entry),
-    );
-    return this.#manifest(folder, modelFileNames[this.#source.dtype][0]!, entry.sha256);
+    const modelFile = join(model.folder, modelFileNames[this.#source.dtype][0]!);
+    return this.#manifest(model.folder, modelFile, entry.sha256);
   }
 
-  async #build(sha256: string, weightsFile: string, describe: (folder: string) => Promise<void>): Promise<CachedModel> {
-    const key = this.#cacheKey(sha256);
+  /** The model's ONNX file in the cache, built there by whoever comes first. */
+  async #build(
+    key: string,
+    files: { readonly weightsFile: string; readonly configFile: string },
+    describe: (folder: string) => Promise<void>,
+  ): Promise<CachedModel> {
     const cached = await this.#cache.find(this.#hubId, key);
     if (cached !== undefined) return cached;
     return this.#cache.add(this.#hubId, key, async (folder) => {
       await describe(folder);
-      const { dtype } = this.#source;
       const int8Scales = weightsPackages[this.#hubId]?.int8Scales;
-      await buildOnnx(folder, { weightsFile, configFile: join(folder, 'config.json'), dtype, int8Scales });
+      await buildOnnx(folder, { ...files, dtype: this.#source.dtype, int8Scales });
     });
   }
 
-  #cacheKey(sha256: string): string {
-    return `${sha256.slice(0, 12)}-${this.#source.dtype}`;
+  #cacheKey(...checksums: readonly string[]): string {
+    return [...checksums.map((checksum) => checksum.slice(0, 12)), this.#source.dtype].join('-');
   }
 
   async #manifest(folder: string, modelFile: string, checksum: string): Promise<ModelManifest> {
@@ -151,7 +153,7 @@ class ModelResolver {
       ...(await describeModelFolder(folder)),
       model: this.#hubId.startsWith(organisation) ? this.#hubId.slice(organisation.length) : this.#hubId,
       revision: checksum.slice(0, 12),
-      modelFile: join(folder, modelFile),
+      modelFile,
       dtype: this.#source.dtype,
     };
   }

@@ -107,18 +107,17 @@ const packageName = '@pulse/ai-providers';
  * package, and where this code runs from its TypeScript source, in the build.
  */
 function workerFile(): string {
-  const here = fileURLToPath(import.meta.url);
-  const extension = here.endsWith('.cjs') ? 'cjs' : 'js';
-  const name = `sentence-transformers-worker.${extension}`;
+  // A bundler that turns ESM into CommonJS leaves no `import.meta.url`; then the package is looked for from where the host runs.
+  const here = import.meta.url ? fileURLToPath(import.meta.url) : join(process.cwd(), 'index.js');
+  const name = `sentence-transformers-worker.${here.endsWith('.cjs') ? 'cjs' : 'js'}`;
   const candidates = [join(dirname(here), name), join(dirname(here), '..', '..', '..', 'dist', name)];
   const found = candidates.find((candidate) => existsSync(candidate)) ?? installedWorkerFile(here, name);
-  if (found === undefined) {
-    throw new AiProviderError(
-      `The worker file ${name} was not found beside ${here}. A bundled host keeps ${packageName} installed, or marks it as external.`,
-      { code: 'missing_dependency' },
-    );
-  }
-  return found;
+  if (found !== undefined) return found;
+  throw new AiProviderError(
+    `The worker file ${name} was not found beside ${here}. A host that is bundled keeps ${packageName} installed beside its bundle, or ` +
+      `copies dist/${name} and the chunks it imports there.`,
+    { code: 'missing_dependency' },
+  );
 }
 
 function installedWorkerFile(from: string, name: string): string | undefined {

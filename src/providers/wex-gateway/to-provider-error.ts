@@ -60,7 +60,7 @@ export function toProviderError(error: unknown, endpoint: Endpoint, attempts: nu
 }
 
 /** The transfer broke without the connection saying so; a proxy that gives up mid-way does that. */
-export function malformedResponse(what: string, endpoint: Endpoint, attempts?: number): ProviderError {
+function malformedResponse(what: string, endpoint: Endpoint, attempts?: number): ProviderError {
   return new ProviderError(`${endpoint.id} at ${endpoint.host} answered with a body that is ${what}.`, {
     code: 'invalid_response',
     isRetryable: true,

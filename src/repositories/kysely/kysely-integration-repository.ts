@@ -4,7 +4,7 @@ import type { CallOptions } from '../../core/embedding-provider.js';
 import type { Integration, IntegrationRepository, UsageRecord } from '../../core/integration-repository.js';
 import { InvalidInputError, RepositoryError } from '../../errors.js';
 import { rejectOnAbort } from '../../internal/reject-on-abort.js';
-import { requirePositiveInteger, requireTenantId } from '../../internal/validate.js';
+import { describeValue, requirePositiveInteger, requireTenantId } from '../../internal/validate.js';
 
 import { toRepositoryError } from './kysely-errors.js';
 import type { KyselyHandle } from './kysely-handle.js';
@@ -28,6 +28,9 @@ const lockNamespace = 0x70756c73;
  *
  * Give it a `Transaction` to make its writes part of a transaction of the host. Kysely 0.28 and 0.29; it is not loaded by this library.
  *
+ * Every method throws {@link InvalidInputError} for an id that is none, before any I/O, and {@link RepositoryError} where the database fails: it names the
+ * operation and the reason, and says whether trying again may help. How long a connection may take is the pool's own option; an abort ends the wait.
+ *
  * @example
  * const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
  * const repository = new KyselyIntegrationRepository(db);
@@ -40,6 +43,9 @@ export class KyselyIntegrationRepository implements IntegrationRepository {
   readonly #db: Kysely<Tables>;
 
   constructor(db: KyselyHandle) {
+    if (typeof db?.selectFrom !== 'function') {
+      throw new InvalidInputError(`Expected \`db\` to be a Kysely handle or transaction, got ${describeValue(db)}.`);
+    }
     this.#db = db as unknown as Kysely<Tables>;
   }
 

@@ -17,6 +17,7 @@ import { createIfAbsent, createIndexes, indexesOf } from './create-collection.js
 import { buildsOf, deleteBuild } from './drop-collection.js';
 import type { TenantScope } from './filter.js';
 import { collectionName } from './naming.js';
+import type { QdrantRequest } from './qdrant-client-like.js';
 import { countRecords } from './read-records.js';
 import { setMetadata } from './set-metadata.js';
 import { Upsert } from './upsert.js';
@@ -130,7 +131,7 @@ export class CollectionRebuild {
     const name = nameOf(current.scope);
     const target = this.#next.scope.collection;
     const isAlias = current.scope.collection !== name;
-    await setAliases(this.#connection, current.scope, [[isAlias ? name : `${name}@live`, target]], [], signal);
+    await setAlias(this.#connection, current.scope, isAlias ? name : `${name}@live`, target, signal);
     if (!isAlias) await setMetadata(this.#connection, current, { pulse_superseded_by: target }, signal);
   }
 
@@ -166,22 +167,31 @@ async function finishSwap(
   const { aliases } = await connection.request({ operation: 'reading aliases', scope, signal }, (client) =>
     client.getAliases(),
   );
-  const isLive = aliases.some((alias) => alias.alias_name === `${name}@live`);
-  if (isLive) await setAliases(connection, scope, [[name, current.scope.collection]], [`${name}@live`], signal);
+  if (!aliases.some((alias) => alias.alias_name === `${name}@live`)) return;
+  await setAlias(connection, scope, name, current.scope.collection, signal);
+  const actions = [{ delete_alias: { alias_name: `${name}@live` } }];
+  await changeAliases(connection, scope, actions, signal);
 }
 
-async function setAliases(
+/** Points an alias at a collection. Creating one that exists moves it: one action, which a server that dies makes whole or not at all. */
+function setAlias(
   connection: QdrantConnection,
   scope: TenantScope,
-  created: readonly (readonly [alias: string, collection: string])[],
-  deleted: readonly string[],
+  alias: string,
+  collection: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const actions = [
-    ...created.map(([alias, collection]) => ({ create_alias: { alias_name: alias, collection_name: collection } })),
-    ...deleted.map((alias) => ({ delete_alias: { alias_name: alias } })),
-  ];
-  await connection.request({ operation: 'swapping aliases', scope, signal }, (client) =>
+  const actions = [{ create_alias: { alias_name: alias, collection_name: collection } }];
+  return changeAliases(connection, scope, actions, signal);
+}
+
+async function changeAliases(
+  connection: QdrantConnection,
+  scope: TenantScope,
+  actions: readonly QdrantRequest[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await connection.request({ operation: 'changing aliases', scope, signal }, (client) =>
     client.updateCollectionAliases({ actions }),
   );
 }

@@ -1,10 +1,10 @@
+import { reservedKeys } from '../../core/vector-record.js';
 import type { CreateCollectionOptions } from '../../core/vector-store.js';
 import { InvalidInputError } from '../../errors.js';
 import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../internal/validate.js';
 import { makeMetadata } from './collection-metadata.js';
 import type { TenantScope } from './filter.js';
 import type { CollectionMode } from './naming.js';
-import { reservedKeys } from './payload.js';
 
 export type PayloadIndexType = 'keyword' | 'integer' | 'float' | 'bool' | 'datetime' | 'text' | 'uuid' | 'geo';
 
@@ -160,7 +160,7 @@ function given(fields: Readonly<Record<string, unknown>>): Record<string, unknow
 }
 
 /** @throws {@link InvalidInputError} for a field or a type that cannot be indexed. */
-export function requirePayloadIndexes(value: unknown): Readonly<Record<string, PayloadIndexType>> {
+function requirePayloadIndexes(value: unknown): Readonly<Record<string, PayloadIndexType>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new InvalidInputError(`Expected \`payloadIndexes\` to be an object, got ${describeValue(value)}.`);
   }

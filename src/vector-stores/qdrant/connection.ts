@@ -9,6 +9,7 @@ import type { ResolvedOptions } from './options.js';
 import type { QdrantClientLike } from './qdrant-client-like.js';
 import { deadlineError, type FailedRequest, failed, invalidResponse, toVectorStoreError } from './qdrant-errors.js';
 import { TenantClients } from './tenant-clients.js';
+import { type ToWireVector, wireVectors } from './vectors.js';
 
 const retries = 3;
 const firstBackoffMs = 200;
@@ -21,6 +22,9 @@ export interface RequestOptions {
   readonly scope?: Pick<TenantScope, 'tenantId' | 'collection'> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Makes one request; `toWire` is for the vectors in it. */
+export type SendRequest<Value> = (client: QdrantClientLike, toWire: ToWireVector) => Promise<Value>;
 
 /**
  * Sends requests to Qdrant. Each has a deadline and heeds the caller's signal, which the client itself has not, and is sent again where the
@@ -54,7 +58,7 @@ export class QdrantConnection {
    * @param send - Makes one request; may be called again.
    * @throws `VectorStoreError`; the reason of `signal`, untouched.
    */
-  async request<Value>(options: RequestOptions, send: (client: QdrantClientLike) => Promise<Value>): Promise<Value> {
+  async request<Value>(options: RequestOptions, send: SendRequest<Value>): Promise<Value> {
     const request = this.describe(options);
     const { timeoutMs } = this.#options;
     return withDeadline((signal) => this.#sendWithRetries(request, send, signal, options.scope?.tenantId), {
@@ -68,10 +72,7 @@ export class QdrantConnection {
    * A request that changes something, and is done only when the server says so: `wait_timeout` arrives as a success, and a change that is no
    * more than acknowledged may not be seen by the next search.
    */
-  async change(
-    options: RequestOptions,
-    send: (client: QdrantClientLike) => Promise<{ readonly status?: unknown }>,
-  ): Promise<void> {
+  async change(options: RequestOptions, send: SendRequest<{ readonly status?: unknown }>): Promise<void> {
     const result = await this.request(options, send);
     if (result?.status === 'completed') return;
     throw failed(
@@ -107,14 +108,14 @@ export class QdrantConnection {
 
   async #sendWithRetries<Value>(
     request: FailedRequest,
-    send: (client: QdrantClientLike) => Promise<Value>,
+    send: SendRequest<Value>,
     signal: AbortSignal,
     tenantId: number | undefined,
   ): Promise<Value> {
     const attempt = async (): Promise<Value> => {
       try {
         const client = await this.#clientFor(tenantId);
-        const value = await send(client);
+        const value = await send(client, wireVectors(client.acceptsFloat32Array === true, this.#options.roundVectors));
         if (value === undefined || value === null) throw invalidResponse(request, 'a result');
         return value;
       } catch (error) {

@@ -115,10 +115,10 @@ async function writeRecords(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   for await (const batch of toBatches(records)) {
-    await connection.change({ operation: 'copying', scope, signal }, (client) =>
+    await connection.change({ operation: 'copying', scope, signal }, (client, toWire) =>
       client.upsert(scope.collection, {
         wait: true,
-        points: batch.map((record) => toPoint(scope, record, client.acceptsFloat32Array === true)),
+        points: batch.map((record) => toPoint(scope, record, toWire)),
       }),
     );
   }

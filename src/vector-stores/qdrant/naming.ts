@@ -11,7 +11,7 @@ const pointNamespace = Buffer.from('6f1c1f0e2b6b5d0f9a3e7c5d41b8a2e7', 'hex');
 const tablePattern = /^[a-z][a-z0-9_]*$/;
 
 /** @throws {@link InvalidInputError} unless `value` matches `[a-z][a-z0-9_]*`. */
-export function requireTableName(value: unknown): string {
+function requireTableName(value: unknown): string {
   if (typeof value === 'string' && tablePattern.test(value)) return value;
   throw new InvalidInputError(`Expected \`tableName\` to match [a-z][a-z0-9_]*, got ${describeValue(value)}.`);
 }
@@ -51,21 +51,6 @@ function requireNameLength(name: string): string {
   throw new InvalidInputError(
     `Expected \`tableName\` to make a collection name of at most ${longest} characters, got ${name.length}.`,
   );
-}
-
-/** @throws {@link InvalidInputError} unless `value` is a non-empty string or a safe integer. */
-export function requireRecordId(value: unknown, position: number): string | number {
-  if (typeof value === 'string' && value !== '' && isWellFormed(value)) return value;
-  if (typeof value === 'number' && Number.isSafeInteger(value)) return value === 0 ? 0 : value;
-  throw new InvalidInputError(
-    `Expected the record id at position ${position} to be a non-empty string or a safe integer, got ${describeValue(value)}.`,
-    { position },
-  );
-}
-
-/** A lone surrogate has no UTF-8 form: two different ids would become one. */
-function isWellFormed(value: string): boolean {
-  return !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(value);
 }
 
 /**

@@ -26,6 +26,11 @@ export interface PulseQdrantClientOptions {
   readonly location?: string | undefined;
   /** A client of your own; it is used as it is and never closed. */
   readonly client?: QdrantClientLike | undefined;
+  /**
+   * Whether vectors go out with 6 decimals: a similarity moves by less than 1e-6 and requests get half as long. Vectors shorter than 0.5 go out as
+   * they are. bench/README.md has recall and speed. @default false
+   */
+  readonly roundVectors?: boolean | undefined;
   /** How long a request may take, retries included, in milliseconds. @default 120_000 */
   readonly timeoutMs?: number | undefined;
 }
@@ -48,6 +53,7 @@ export interface ResolvedOptions {
   readonly apiKeyForTenant: PulseQdrantClientOptions['apiKeyForTenant'];
   readonly target: QdrantTarget;
   readonly timeoutMs: number;
+  readonly roundVectors: boolean;
 }
 
 const defaultPort = 6333;
@@ -66,6 +72,7 @@ export function resolveOptions(options: PulseQdrantClientOptions): ResolvedOptio
   return {
     target: resolveTarget(options),
     apiKeyForTenant: requireFunction(options.apiKeyForTenant, 'apiKeyForTenant'),
+    roundVectors: requireBoolean(options.roundVectors ?? false, 'roundVectors'),
     timeoutMs: requireTimeout(options.timeoutMs ?? defaultTimeoutMs),
   };
 }
@@ -101,10 +108,7 @@ function resolveAddress(options: PulseQdrantClientOptions): QdrantServerAddress 
   const host = requireHost(options.host ?? 'localhost');
   const sendsKey = apiKey !== undefined || options.apiKeyForTenant !== undefined;
   const https = options.https ?? (sendsKey && !isThisMachine(host));
-  if (typeof https !== 'boolean') {
-    throw new InvalidInputError(`Expected \`https\` to be a boolean, got ${describeValue(https)}.`);
-  }
-  return { https, host, port: port ?? defaultPort, prefix: undefined, apiKey };
+  return { https: requireBoolean(https, 'https'), host, port: port ?? defaultPort, prefix: undefined, apiKey };
 }
 
 function parseUrl(value: unknown, portOption: number | undefined): Omit<QdrantServerAddress, 'apiKey'> {
@@ -156,6 +160,11 @@ function requirePort(value: unknown, name: string): number {
   const port = requirePositiveInteger(value, name);
   if (port <= 65_535) return port;
   throw new InvalidInputError(`Expected \`${name}\` to be a port from 1 to 65535, got ${port}.`);
+}
+
+function requireBoolean(value: unknown, name: string): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new InvalidInputError(`Expected \`${name}\` to be a boolean, got ${describeValue(value)}.`);
 }
 
 function requireFunction<Value>(value: Value, name: string): Value {

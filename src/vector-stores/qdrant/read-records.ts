@@ -1,3 +1,4 @@
+import type { CallOptions } from '../../core/embedding-provider.js';
 import type { JsonValue } from '../../core/vector-store.js';
 import type { Collection } from './collection-catalog.js';
 import type { QdrantConnection } from './connection.js';
@@ -8,7 +9,24 @@ import { invalidResponse } from './qdrant-errors.js';
 import { denseVectorOf } from './vectors.js';
 
 /** How many points a page of a scroll holds: with vectors of 1,536 dimensions about 5 MB of JSON. */
-export const pageSize = 256;
+const pageSize = 256;
+
+export interface FilterOptions extends CallOptions {
+  /** Qdrant's filter form; it narrows, and can never widen beyond the tenant. */
+  readonly filter?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface ReadOptions extends CallOptions {
+  /** @default false */
+  readonly withVectors?: boolean | undefined;
+}
+
+export interface ListRecordsOptions extends ReadOptions, FilterOptions {}
+
+export interface CountValuesOptions extends FilterOptions {
+  /** The most values. @default 10 */
+  readonly limit?: number | undefined;
+}
 
 export interface StoredRecord {
   /** The id of the point in the store. */

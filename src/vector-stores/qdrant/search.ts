@@ -8,7 +8,7 @@ import { requireOwnPayload } from './payload.js';
 import type { QdrantPoint, QdrantRequest } from './qdrant-client-like.js';
 import { invalidResponse } from './qdrant-errors.js';
 import type { CheckedHybridSearch, CheckedSearch } from './search-options.js';
-import { denseVectorOf, toWireVector } from './vectors.js';
+import { denseVectorOf, type ToWireVector } from './vectors.js';
 
 /** How many candidates the graph search keeps: the platform's choice. */
 const hnswEf = 128;
@@ -35,8 +35,8 @@ export async function searchSimilar(
 ): Promise<VectorHit[]> {
   const { scope } = collection;
   const request = { operation: 'search', scope, signal };
-  const response = await connection.request(request, (client) =>
-    client.query(scope.collection, searchRequest(collection, search, client.acceptsFloat32Array === true)),
+  const response = await connection.request(request, (client, toWire) =>
+    client.query(scope.collection, searchRequest(collection, search, toWire)),
   );
   return toHits(connection, scope, response);
 }
@@ -50,9 +50,9 @@ export async function searchBatch(
 ): Promise<VectorHit[][]> {
   const { scope } = collection;
   const request = { operation: 'batch search', scope, signal };
-  const responses = await connection.request(request, (client) =>
+  const responses = await connection.request(request, (client, toWire) =>
     client.queryBatch(scope.collection, {
-      searches: searches.map((search) => searchRequest(collection, search, client.acceptsFloat32Array === true)),
+      searches: searches.map((search) => searchRequest(collection, search, toWire)),
     }),
   );
   if (!Array.isArray(responses) || responses.length !== searches.length) {
@@ -70,8 +70,8 @@ export async function searchGroups(
 ): Promise<HitGroup[]> {
   const { scope } = collection;
   const request = { operation: 'group search', scope, signal };
-  const { groups } = await connection.request(request, (client) => {
-    const { offset: _, ...body } = searchRequest(collection, search, client.acceptsFloat32Array === true);
+  const { groups } = await connection.request(request, (client, toWire) => {
+    const { offset: _, ...body } = searchRequest(collection, search, toWire);
     return client.queryGroups(scope.collection, { ...body, group_by: groupBy, group_size: groupSize });
   });
   if (!Array.isArray(groups)) throw invalidResponse(connection.describe(request), 'groups');
@@ -96,11 +96,11 @@ export async function searchHybrid(
   // In each branch and around them: a branch without the tenant would let others' points push the tenant's own out of its list.
   const filter = tenantFilter(scope, search.filter);
   const limit = search.limit + search.offset;
-  const response = await connection.request({ operation: 'hybrid search', scope, signal }, (client) =>
+  const response = await connection.request({ operation: 'hybrid search', scope, signal }, (client, toWire) =>
     client.query(scope.collection, {
       prefetch: [
         {
-          query: toWireVector(search.vector, client.acceptsFloat32Array === true),
+          query: toWire(search.vector),
           filter,
           limit,
           params: searchParams(collection, search),
@@ -118,10 +118,10 @@ export async function searchHybrid(
   return toHits(connection, scope, response);
 }
 
-function searchRequest(collection: Collection, search: CheckedSearch, acceptsFloat32Array: boolean): QdrantRequest {
+function searchRequest(collection: Collection, search: CheckedSearch, toWire: ToWireVector): QdrantRequest {
   requireDimension(collection, search.vector.length);
   return {
-    query: toWireVector(search.vector, acceptsFloat32Array),
+    query: toWire(search.vector),
     filter: tenantFilter(collection.scope, search.filter),
     params: searchParams(collection, search),
     limit: search.limit,

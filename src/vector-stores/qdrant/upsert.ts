@@ -8,7 +8,7 @@ import type { TenantScope } from './filter.js';
 import { ownershipPayload } from './payload.js';
 import { toBatches } from './record-batches.js';
 import { type CheckedRecord, checkRecord, checkRecords, requireSameDimension } from './record-checks.js';
-import { toWireVector } from './vectors.js';
+import type { ToWireVector } from './vectors.js';
 
 /** More than four at once gain nothing: JSON.stringify on this side is what takes the time. */
 const concurrentRequests = 4;
@@ -26,7 +26,7 @@ export class Upsert {
   #storedCount = 0;
   /** Why nothing more is sent: it would fail in the same way. */
   #fatal: AiProviderError | undefined;
-  /** The caller's abort, or the end of the store. */
+  /** The caller's abort, the end of the store, or an `onProgress` that threw. */
   #interruption: { readonly reason: unknown } | undefined;
 
   constructor(connection: QdrantConnection, useCollection: UseCollection, options: UpsertVectorsOptions) {
@@ -83,6 +83,7 @@ export class Upsert {
       if (this.#fatal !== undefined) throw this.#fatal;
       await this.#useCollection((collection) => this.#upsert(collection, batch));
       this.#storedCount += batch.length;
+      this.#options.onProgress?.({ storedCount: this.#storedCount });
     } catch (error) {
       if (!isAiProviderError(error) || error.code === 'aborted_by_close') {
         this.#interruption ??= { reason: error };
@@ -90,9 +91,7 @@ export class Upsert {
       }
       if (!isAboutThisBatch(error)) this.#fatal ??= error;
       for (const { position, recordId } of batch) this.#failures.push({ position, recordId, error });
-      return;
     }
-    this.#options.onProgress?.({ storedCount: this.#storedCount });
   }
 
   async #begin(collection: Collection, batch: readonly CheckedRecord[]): Promise<void> {
@@ -103,17 +102,18 @@ export class Upsert {
   #check(collection: Collection, batch: readonly CheckedRecord[]): void {
     requireWritable(collection);
     requirePin(collection, this.#options.embeddingSpace);
-    requireDimension(collection, batch[0]!.vector.length);
+    const { vector, position } = batch[0]!;
+    requireDimension(collection, vector.length, position);
   }
 
   async #upsert(collection: Collection, batch: readonly CheckedRecord[]): Promise<void> {
     this.#check(collection, batch);
     const { scope } = collection;
     const request = { operation: 'upsert', scope, signal: this.#options.signal };
-    await this.#connection.change(request, (client) =>
+    await this.#connection.change(request, (client, toWire) =>
       client.upsert(scope.collection, {
         wait: true,
-        points: batch.map((record) => toPoint(scope, record, client.acceptsFloat32Array === true)),
+        points: batch.map((record) => toPoint(scope, record, toWire)),
       }),
     );
   }
@@ -155,9 +155,9 @@ function isAboutThisBatch(error: AiProviderError): boolean {
 export function toPoint(
   scope: TenantScope,
   { pointId, recordId, vector, sparseVector, metadata }: Omit<CheckedRecord, 'position' | 'byteCount'>,
-  acceptsFloat32Array: boolean,
+  toWire: ToWireVector,
 ): Record<string, unknown> {
-  const dense = toWireVector(vector, acceptsFloat32Array);
+  const dense = toWire(vector);
   return {
     id: pointId,
     vector: sparseVector === undefined ? dense : { '': dense, [sparseVectorName]: sparseVector },

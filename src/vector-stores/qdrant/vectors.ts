@@ -26,17 +26,11 @@ export function requireVector(value: unknown, name: string, position?: number): 
   if (value.length === 0 || value.length > maxDimension) {
     throw invalid(`Expected ${name} to have 1 to ${maxDimension} dimensions, got ${value.length}.`, position);
   }
+  if (Array.isArray(value)) requireFiniteNumbers(value, name, position);
   let squaredLength = 0;
-  for (let i = 0; i < value.length; i++) {
-    const element: unknown = value[i];
-    if (typeof element !== 'number' || !Number.isFinite(element)) {
-      throw invalid(
-        `Expected ${name} to hold finite numbers, got ${describeValue(element)} at dimension ${i}.`,
-        position,
-      );
-    }
-    squaredLength += element * element;
-  }
+  for (let i = 0; i < value.length; i++) squaredLength += value[i]! * value[i]!;
+  // A typed array holds nothing but numbers, and its sum is finite unless one of them is not.
+  if (!Number.isFinite(squaredLength)) requireFiniteNumbers(value, name, position);
   if (squaredLength < minSquaredLength || squaredLength > maxSquaredLength) {
     const what = squaredLength === 0 ? 'only zeros' : `length ${Math.sqrt(squaredLength).toPrecision(3)}`;
     throw invalid(
@@ -46,6 +40,17 @@ export function requireVector(value: unknown, name: string, position?: number): 
     );
   }
   return value;
+}
+
+function requireFiniteNumbers(vector: ArrayLike<unknown>, name: string, position: number | undefined): void {
+  for (let i = 0; i < vector.length; i++) {
+    const element = vector[i];
+    if (typeof element === 'number' && Number.isFinite(element)) continue;
+    throw invalid(
+      `Expected ${name} to hold finite numbers, got ${describeValue(element)} at dimension ${i}.`,
+      position,
+    );
+  }
 }
 
 /** @throws {@link InvalidInputError}, with the position. */
@@ -66,17 +71,39 @@ export function requireSparseVector(value: unknown, name: string, position?: num
   return copy;
 }
 
+/** Turns vectors into what a client sends. */
+export type ToWireVector = (vector: ArrayLike<number>) => readonly number[] | Float32Array;
+
 /**
- * As JSON needs it: a `Float32Array` would go out as an object with a key for each index. An engine that takes one as it is gets it, and an array
- * goes out as it came, without a copy.
+ * How vectors go to a client. One that takes a `Float32Array` gets it; the real one would make it an object with a key for each index, since JSON
+ * has no such thing. An array goes out as it came, without a copy.
+ *
+ * @param isRounded - Whether 6 decimals are enough.
  */
-export function toWireVector(
-  vector: ArrayLike<number>,
-  acceptsFloat32Array: boolean,
-): readonly number[] | Float32Array {
-  if (Array.isArray(vector)) return vector;
-  if (!(vector instanceof Float32Array)) return Array.from(vector);
-  return acceptsFloat32Array ? vector : toShortNumbers(vector);
+export function wireVectors(acceptsFloat32Array: boolean, isRounded: boolean): ToWireVector {
+  if (acceptsFloat32Array)
+    return (vector) => (isNumberList(vector) || vector instanceof Float32Array ? vector : Array.from(vector));
+  if (isRounded) return (vector) => (isLong(vector) ? toRoundedNumbers(vector) : Array.from(vector));
+  return (vector) => {
+    if (isNumberList(vector)) return vector;
+    return vector instanceof Float32Array ? toShortNumbers(vector) : Array.from(vector);
+  };
+}
+
+/** An array of a class of its own, or with a `toJSON`, could be something else on the wire: it is copied. */
+function isNumberList(vector: ArrayLike<number>): vector is readonly number[] {
+  return Array.isArray(vector) && Object.getPrototypeOf(vector) === Array.prototype && !('toJSON' in vector);
+}
+
+/** Whether a vector is long enough for 6 decimals: rounding a short one would turn it, or leave nothing of it. */
+function isLong(vector: ArrayLike<number>): boolean {
+  let squaredLength = 0;
+  for (let i = 0; i < vector.length; i++) squaredLength += vector[i]! * vector[i]!;
+  return squaredLength > 0.25;
+}
+
+function toRoundedNumbers(vector: ArrayLike<number>): number[] {
+  return Array.from(vector, (value) => Math.round(value * 1e6) / 1e6);
 }
 
 /**
@@ -101,6 +128,7 @@ export function denseVectorOf({ vector }: { readonly vector?: unknown }): { vect
 }
 
 function isNumberArray(value: unknown): value is ArrayLike<number> {
+  if (value instanceof BigInt64Array || value instanceof BigUint64Array) return false;
   return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 }
 

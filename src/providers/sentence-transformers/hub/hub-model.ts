@@ -9,7 +9,7 @@ import { requestFromHub, stallTimeoutMs } from './hub-request.js';
 import type { DownloadProgress, HubSettings } from './hub-settings.js';
 
 /** What describes a model; those that a repository lacks are left out. */
-export const descriptionFiles = [
+const descriptionFiles = [
   'config.json',
   'tokenizer.json',
   'tokenizer_config.json',

@@ -1,4 +1,4 @@
-import { GraphBuilder } from './graph-builder.js';
+import { elementType, GraphBuilder } from './graph-builder.js';
 import type { Chunks } from './protobuf.js';
 import type { Safetensors } from './safetensors.js';
 
@@ -103,7 +103,7 @@ export function buildBertGraph(weights: Safetensors, config: BertConfig, options
     graph.int64('one', [1]),
     graph.int64('two', [2]),
   ]);
-  const words = graph.node('Gather', [load('embeddings.word_embeddings.weight'), inputIds]);
+  const words = addWordVectors(graph, weights, `${prefix}embeddings.word_embeddings.weight`, inputIds);
   const types = graph.node('Gather', [load('embeddings.token_type_embeddings.weight'), tokenTypeIds]);
   const positionTable = load('embeddings.position_embeddings.weight');
   const positions = graph.node('Slice', [positionTable, graph.int64('zero', [0]), sequenceLength]);
@@ -136,6 +136,16 @@ export function buildBertGraph(weights: Safetensors, config: BertConfig, options
   }
   graph.output('last_hidden_state', 'float32', ['batch', 'sequence', hiddenSize]);
   return graph.toModel(20);
+}
+
+/** The table of word vectors is half of a small model: it stays float16 where it came so, and only the rows looked up are widened. */
+function addWordVectors(graph: GraphBuilder, weights: Safetensors, name: string, inputIds: string): string {
+  const halves = weights.float16(name);
+  if (halves === undefined) {
+    return graph.node('Gather', [graph.float32(name, weights.shape(name), weights.float32(name)), inputIds]);
+  }
+  const rows = graph.node('Gather', [graph.tensor(name, 'float16', weights.shape(name), halves), inputIds]);
+  return graph.node('Cast', [rows], { attributes: { to: elementType.float32 } });
 }
 
 /** 0 for a token and the lowest number for padding, to be added to the attention scores: `batch x 1 x 1 x sequence`. */

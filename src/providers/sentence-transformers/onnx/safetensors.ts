@@ -61,6 +61,12 @@ export class Safetensors {
     return this.#entry(name).shape;
   }
 
+  /** The bytes of a float16 tensor, in a copy, or undefined where it has another type. */
+  float16(name: string): Uint8Array | undefined {
+    const { dtype, data_offsets } = this.#entry(name);
+    return dtype === 'F16' ? this.#data.slice(data_offsets[0], data_offsets[1]) : undefined;
+  }
+
   /** The values as float32, in a copy. @throws an Error where the tensor is absent or of another type than float. */
   float32(name: string): Float32Array {
     const { dtype, shape, data_offsets } = this.#entry(name);

@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { readEmbeddingResponse } from '../../../../src/providers/wex-gateway/embedding-response.js';
+import { parseEmbeddingBody } from '../../../../src/providers/wex-gateway/embedding-body.js';
+import { readEmbeddingResponse as readParsed } from '../../../../src/providers/wex-gateway/embedding-response.js';
 
 const base64 = (...values: number[]) => Buffer.from(Float32Array.from(values).buffer).toString('base64');
 const body = (...embeddings: unknown[]) => ({ data: embeddings.map((embedding, index) => ({ index, embedding })) });
+
+/** Through the bytes, as they come. */
+const readEmbeddingResponse = (given: unknown, inputCount: number) =>
+  readParsed(parseEmbeddingBody(Buffer.from(JSON.stringify(given ?? null))), inputCount);
 
 describe('readEmbeddingResponse', () => {
   it('reads base64 and floats to the same vectors, which share no memory', () => {
@@ -12,7 +17,7 @@ describe('readEmbeddingResponse', () => {
     for (const response of read) {
       expect(response).toMatchObject({ vectors: [Float32Array.of(1, -0.5), Float32Array.of(0, 2)] });
     }
-    const [first, second] = (read[0] as { readonly vectors: readonly Float32Array[] }).vectors;
+    const [first, second] = (read[0] as unknown as { readonly vectors: readonly Float32Array[] }).vectors;
     expect(first?.buffer).not.toBe(second?.buffer);
     expect(first?.buffer.byteLength).toBe(8);
   });
@@ -50,7 +55,7 @@ describe('readEmbeddingResponse', () => {
       2,
     ],
   ])('refuses a body with %s', (_, given, count) => {
-    expect(readEmbeddingResponse(given, count)).toEqual(expect.any(String));
+    expect(readEmbeddingResponse(given, count).vectors).toEqual(expect.any(String));
   });
 
   it.each([
@@ -64,10 +69,16 @@ describe('readEmbeddingResponse', () => {
     ['an object', { values: [1] }],
     ['numbers as strings', ['1']],
     ['invalid base64', '!!!!!!!!'],
+    ['base64 that breaks off into something else', `${base64(1, 2)}!!!!AAAAAAAAAAAA`.replaceAll('=', 'A')],
+    ['invalid base64 of the right length', `${'A'.repeat(12)}!!!!`],
     ['base64 of five bytes', Buffer.alloc(5, 1).toString('base64')],
   ])('refuses only the vector with %s', (_, embedding) => {
     const response = readEmbeddingResponse(body(embedding, [1]), 2);
     expect(response).toMatchObject({ vectors: [expect.any(String), Float32Array.of(1)] });
+  });
+
+  it('reads the usage of an answer that is of no use, since it was paid for', () => {
+    expect(readEmbeddingResponse({ data: [], usage: { prompt_tokens: 7 } }, 1)).toMatchObject({ inputTokens: 7 });
   });
 
   it.each([
@@ -75,6 +86,7 @@ describe('readEmbeddingResponse', () => {
     [{ total_tokens: 9 }, 9],
     [{ prompt_tokens: 'many' }, null],
     [{ prompt_tokens: -1 }, null],
+    [{ prompt_tokens: { longString: 0 } }, null],
     [undefined, null],
   ])('reads the usage %j as %s tokens', (usage, expected) => {
     expect(readEmbeddingResponse({ ...body([1]), usage }, 1)).toMatchObject({ inputTokens: expected });

@@ -1,0 +1,124 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { VectorRecord } from '../../src/core/vector-store.js';
+import { copyVectorStore } from '../../src/vector-stores/qdrant/copy-vector-store.js';
+import { PulseQdrantClient } from '../../src/vector-stores/qdrant/pulse-qdrant-client.js';
+import { RestServer } from '../helpers/rest-server.js';
+
+const command = new URL('../../dist/copy-vectors.js', import.meta.url).pathname;
+const records: VectorRecord[] = Array.from({ length: 700 }, (_, i) => ({
+  recordId: i % 2 ? i : `r${i}`,
+  vector: Float32Array.of(Math.cos(i), Math.sin(i), 1),
+  metadata: { number: i, nested: { list: [i, null] } },
+}));
+
+let folder: string;
+let server: RestServer;
+let url: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'pulse-copy-'));
+  server = await RestServer.start();
+  url = `http://127.0.0.1:${server.port}`;
+  const store = new PulseQdrantClient({ location: folder });
+  await store.createCollection(1, 'docs', {
+    vectorSize: 3,
+    embeddingSpace: 'a',
+    payloadIndexes: { number: 'integer' },
+  });
+  await store.upsertVectorsBatch(1, 'docs', records);
+  for (const tenantId of [2, 3]) {
+    await store.createCollection(tenantId, 'notes', { vectorSize: 3, mode: 'shared' });
+    await store.upsertVectorsBatch(tenantId, 'notes', records.slice(0, tenantId));
+  }
+  await store.close();
+});
+afterEach(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const expected = [
+  { tenantId: 1, tableName: 'docs', mode: 'collection', pointCount: 700 },
+  { tenantId: 2, tableName: 'notes', mode: 'shared', pointCount: 2 },
+  { tenantId: 3, tableName: 'notes', mode: 'shared', pointCount: 3 },
+];
+
+describe('copyVectorStore', () => {
+  it('copies a folder to a server: pins, modes, indexes, every record; again is no harm', async () => {
+    for (let time = 0; time < 2; time++) expect(await copyVectorStore({ location: folder }, { url })).toEqual(expected);
+    const [source, target] = [new PulseQdrantClient({ location: folder }), new PulseQdrantClient({ url })];
+    expect(await target.describeCollection(1, 'docs')).toEqual(await source.describeCollection(1, 'docs'));
+    const search = { limit: 50, scoreThreshold: -1, withVectors: true };
+    const [from, to] = await Promise.all(
+      [source, target].map((store) => store.searchSimilar(1, 'docs', [1, 0, 0], search)),
+    );
+    expect(to!.map(({ id, recordId, metadata }) => ({ id, recordId, metadata }))).toEqual(
+      from!.map(({ id, recordId, metadata }) => ({ id, recordId, metadata })),
+    );
+    await source.close();
+    await target.close();
+  });
+
+  it('mends what differs in the target, and removes what the source has not', async () => {
+    await copyVectorStore({ location: folder }, { url });
+    const target = new PulseQdrantClient({ url });
+    await target.upsertVectorsBatch(1, 'docs', [
+      { recordId: 1, vector: [9, 9, 9], metadata: records[1]!.metadata },
+      { recordId: 3, vector: records[3]!.vector, metadata: { number: -1 } },
+      { recordId: 'extra', vector: [1, 1, 1] },
+    ]);
+    await target.deleteRecords(1, 'docs', [5]);
+    expect(await copyVectorStore({ location: folder }, { url })).toEqual(expected);
+    const repaired = await target.getRecords(1, 'docs', [1, 3, 5, 'extra'], { withVectors: true });
+    expect(repaired.map(({ recordId }) => recordId).toSorted()).toEqual([1, 3, 5]);
+    for (const { recordId, metadata, vector } of repaired) {
+      const record = records[Number(recordId)]!;
+      expect(metadata).toEqual(record.metadata);
+      const length = Math.hypot(...Array.from(record.vector));
+      vector!.forEach((value, i) => void expect(value).toBeCloseTo(record.vector[i]! / length, 5));
+    }
+    await target.close();
+  });
+
+  it('does not mix embedding spaces', async () => {
+    const target = new PulseQdrantClient({ url });
+    await target.createCollection(1, 'docs', { vectorSize: 3, embeddingSpace: 'b' });
+    await expect(copyVectorStore({ location: folder }, { url })).rejects.toMatchObject({
+      code: 'embedding_space_mismatch',
+    });
+    expect(await target.countRecords(1, 'docs')).toBe(0);
+    await target.close();
+  });
+});
+
+describe('pulse-copy-vectors', () => {
+  const run = promisify(execFile);
+
+  it('copies, says what it copied, and exits with 0', async () => {
+    const { stdout } = await run(process.execPath, [command, folder, url]);
+    expect(stdout).toContain('tenant 1  docs (collection)  700 points, verified');
+    expect(stdout).toContain('3 tables, 705 points, all equal in both stores.');
+  });
+
+  it('takes the target from the environment', async () => {
+    const env = { ...process.env, QDRANT_HOST: '127.0.0.1', QDRANT_PORT: String(server.port) };
+    const { stdout } = await run(process.execPath, [command, folder], { env });
+    expect(stdout).toContain('705 points');
+  });
+
+  it('exits with 1 and the reason where it fails, and with 2 and its usage where it is used wrongly', async () => {
+    await expect(run(process.execPath, [command, folder, 'http://127.0.0.1:1'])).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('http://127.0.0.1:1'),
+    });
+    await expect(run(process.execPath, [command])).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('<from>'),
+    });
+  });
+});
