@@ -91,12 +91,16 @@ async function underLoad(embed: EmbedAll, { short }: Corpus) {
   };
 }
 
+const loading = monitorEventLoopDelay({ resolution: 1 });
+loading.enable();
 const embed = await contenders[name]!();
 await embed(['How do I reset my password?']);
 const firstVector = performance.now();
+loading.disable();
 const result = {
   name,
   firstVector,
+  loadDelayMax: loading.max / 1e6,
   short: await throughput(embed, corpus.short),
   mixed: await throughput(embed, corpus.mixed),
   long: await throughput(embed, corpus.long),

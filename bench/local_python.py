@@ -34,6 +34,7 @@ result = {
     "queryP50": float("nan"),
     "queryP99": float("nan"),
     "loopDelayP999": float("nan"),
+    "loadDelayMax": float("nan"),
     "peakMemory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
 }
 print("RESULT " + json.dumps(result).replace("NaN", "null"))

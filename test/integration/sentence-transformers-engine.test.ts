@@ -59,6 +59,33 @@ describe('priorities', () => {
   });
 });
 
+describe('calls', () => {
+  it('are not disturbed by a host that changes its array meanwhile', async () => {
+    await using provider = open();
+    const own = ['one', 'two', 'three'];
+    const call = provider.generateEmbeddings(own);
+    own.length = 0;
+    expect((await call).embeddings).toHaveLength(3);
+  });
+
+  it('keep their vectors where the bookkeeping fails, and say so in the log', async () => {
+    const logged: unknown[] = [];
+    const log = (fields: object, message: string): void => void logged.push({ ...fields, message });
+    await using provider = open({
+      usageRecorder: { record: () => Promise.reject(new Error('no database')) },
+      logger: { debug: log, info: log, warn: log, error: log },
+    });
+    expect((await provider.generateEmbeddings(['one'])).embeddings[0]).toHaveLength(16);
+    expect(logged).toMatchObject([{ provider: 'sentence_transformers', message: expect.stringContaining('recorded') }]);
+  });
+
+  it('take texts of a megabyte', async () => {
+    await using provider = open();
+    const { usage } = await provider.generateEmbeddings(['word '.repeat(200_000), 'x'.repeat(1_000_000), 'short']);
+    expect(usage.inputTokens).toBe(128 + 3 + 3);
+  });
+});
+
 describe('abort', () => {
   it('takes what was not begun out of the queue', async () => {
     await using provider = open({ maxWorkers: 1 });

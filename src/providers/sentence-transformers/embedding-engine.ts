@@ -2,6 +2,7 @@ import { AiProviderError } from '../../errors.js';
 import { BatchQueue, type QueuedText } from './batch-queue.js';
 import type { ModelManifest } from './model-manifest.js';
 import { RunBudget } from './run-budget.js';
+import { mostCharactersPerToken } from './text-start.js';
 import type { WorkerHandle } from './worker-handle.js';
 import { WorkerPool, type WorkerPoolOptions } from './worker-pool.js';
 import type { DeviceReport, TokenizedTexts } from './worker-protocol.js';
@@ -18,10 +19,12 @@ export interface EmbedOptions {
   /** Urgent texts overtake all others. */
   readonly isUrgent: boolean;
   readonly maxTextsPerRun: number;
+  /** Makes of a pooled vector what the caller gets; called as each run ends, so that a large call never holds up the host's thread. */
+  finish(vector: Float32Array): Float32Array;
 }
 
 export interface EmbeddedTexts {
-  /** Pooled, not normalised; views into one buffer a run. */
+  /** Views into one buffer a run. */
   readonly vectors: Float32Array[];
   readonly tokenCount: number;
 }
@@ -70,6 +73,7 @@ export class EmbeddingEngine {
   readonly #runs = new Set<Run>();
   readonly #budget: RunBudget;
   #textsBeingTokenized = 0;
+  #maxCharacters = Number.POSITIVE_INFINITY;
 
   constructor(options: EngineOptions) {
     this.#budget = new RunBudget(options.maxTokensPerRun);
@@ -82,6 +86,7 @@ export class EmbeddingEngine {
 
   async manifest(): Promise<ModelManifest> {
     const manifest = await this.#pool.manifest();
+    this.#maxCharacters = manifest.maxTokens * mostCharactersPerToken;
     if (this.#jobs.size === 0) this.#pool.noteIdle();
     return manifest;
   }
@@ -189,13 +194,14 @@ export class EmbeddingEngine {
     const { isUrgent, maxTextsPerRun, prompt } = job.options;
     const start = job.nextText;
     let characters = 0;
-    do characters += job.texts[job.nextText++]!.length;
+    do characters += Math.min(job.texts[job.nextText++]!.length, this.#maxCharacters);
     while (
       job.nextText < job.texts.length &&
       job.nextText - start < maxTextsPerTokenizing &&
       characters < maxCharactersPerTokenizing
     );
-    const texts = job.texts.slice(start, job.nextText);
+    // What is never looked at is not copied to the worker either.
+    const texts = job.texts.slice(start, job.nextText).map((text) => text.slice(0, this.#maxCharacters));
     // Bulk jobs take turns.
     this.#unread.shift();
     if (job.nextText < job.texts.length) {
@@ -263,7 +269,7 @@ function concatenate(texts: readonly TokenizedText[]): TokenizedTexts {
 }
 
 function deliver({ job, position }: TokenizedText, vector: Float32Array): void {
-  job.vectors[position] = vector;
+  job.vectors[position] = job.options.finish(vector);
   if (--job.remaining === 0) job.settle();
 }
 

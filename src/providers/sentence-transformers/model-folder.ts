@@ -31,7 +31,11 @@ export async function describeModelFolder(folder: string): Promise<ModelDescript
     pooling: poolingMode(pooling),
     poolsPrompt: pooling?.include_prompt !== false,
     isNormalized: modules.isNormalized,
-    maxTokens: maxTokens(config, await readJson(folder, 'sentence_bert_config.json')),
+    maxTokens: maxTokens(
+      config,
+      (await readJson(folder, 'sentence_bert_config.json'))?.max_seq_length ??
+        (await readJson(folder, 'tokenizer_config.json'))?.model_max_length,
+    ),
     padTokenId: typeof config.pad_token_id === 'number' ? config.pad_token_id : 0,
     prompts: prompts(await readJson(folder, 'config_sentence_transformers.json')),
     tokenizerFile,
@@ -60,30 +64,37 @@ function readModules(modules: unknown): { readonly poolingPath: string; readonly
   return { poolingPath, isNormalized };
 }
 
-const poolingModes: readonly (readonly [string, Pooling])[] = [
-  ['pooling_mode_mean_tokens', 'mean'],
-  ['pooling_mode_cls_token', 'cls'],
-  ['pooling_mode_max_tokens', 'max'],
-  ['pooling_mode_lasttoken', 'last_token'],
-];
+const poolingModes: Readonly<Record<string, Pooling>> = {
+  pooling_mode_mean_tokens: 'mean',
+  pooling_mode_cls_token: 'cls',
+  pooling_mode_max_tokens: 'max',
+  pooling_mode_lasttoken: 'last_token',
+  mean: 'mean',
+  cls: 'cls',
+  max: 'max',
+  lasttoken: 'last_token',
+};
 
+/** `pooling_mode: "mean"` in newer files, `pooling_mode_mean_tokens: true` in older ones. */
 function poolingMode(config: Json | undefined): Pooling {
   if (config === undefined) return 'mean';
-  const wanted = Object.keys(config).filter((key) => key.startsWith('pooling_mode_') && config[key] === true);
-  const known = poolingModes.filter(([key]) => wanted.includes(key));
-  if (wanted.length !== 1 || known.length !== 1) {
+  const flags = Object.keys(config).filter((key) => key.startsWith('pooling_mode_') && config[key] === true);
+  const wanted = typeof config.pooling_mode === 'string' ? [config.pooling_mode] : flags;
+  const known = wanted.map((name) => poolingModes[name]);
+  if (known.length !== 1 || known[0] === undefined) {
     throw new Error(
       `the pooling ${wanted.join(' with ') || 'of no kind'} is not supported, one of mean, cls, max, last token is`,
     );
   }
-  return known[0]![1];
+  return known[0];
 }
 
-function maxTokens(config: Json, sentenceConfig: Json | undefined): number {
+/** @param wanted - The sequence length that the model's files ask for. */
+function maxTokens(config: Json, wanted: unknown): number {
   const { max_position_embeddings: positions, model_type: type, pad_token_id: padTokenId } = config;
   // RoBERTa counts positions from the padding id on: 514 embeddings are 512 positions.
   const offset = /roberta|mpnet|camembert/.test(String(type)) ? Number(padTokenId ?? 1) + 1 : 0;
-  const limits = [sentenceConfig?.max_seq_length, typeof positions === 'number' ? positions - offset : undefined];
+  const limits = [wanted, typeof positions === 'number' ? positions - offset : undefined];
   const known = limits.filter((limit) => typeof limit === 'number' && limit > 2) as number[];
   return known.length > 0 ? Math.min(...known) : 512;
 }

@@ -25,8 +25,8 @@ import {
 import { orderedStream } from './ordered-stream.js';
 import { normalize } from './pooling.js';
 
-/** Calls of so few texts overtake larger ones: somebody waits for them. */
-const maxUrgentTexts = 8;
+/** Calls of so few texts overtake larger ones: somebody waits for them. As many as `auto` routing sends here. */
+const maxUrgentTexts = 10;
 
 /**
  * Embeds texts with a sentence-transformers model in this process, free of charge and without blocking the event loop: it tokenises and
@@ -74,23 +74,23 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
   }
 
   /**
-   * Embeds texts, each cut to the model's longest input (256 tokens for all-MiniLM-L6-v2). Calls of up to 8 texts overtake larger ones.
+   * Embeds texts, each cut to the model's longest input (256 tokens for all-MiniLM-L6-v2). Calls of up to 10 texts overtake larger ones.
    *
    * @returns `texts.length` x `dimension`, of length 1 unless `normalizeEmbeddings` is false.
    * @throws `InvalidInputError` for an unusable text, before anything is run; `MissingDependencyError`; `ProviderError` with code
    *   `model_unavailable`, `worker_crashed` (retry: a new worker is started), `circuit_open` or `aborted_by_close`; the signal's reason.
    */
   async generateEmbeddings(texts: readonly string[], options: EmbeddingOptions = {}): Promise<EmbeddingResult> {
-    requireTexts(texts);
+    const ownTexts = [...requireTexts(texts)];
     this.#requireOwnModel(options.model);
     const started = performance.now();
     return this.#call(options.signal, async (signal) => {
       const { model } = this.#options;
       const embeddingSpace = this.#spaceOf(await this.#lease.engine.manifest());
-      if (texts.length === 0)
+      if (ownTexts.length === 0)
         return { embeddings: [], embeddingSpace, model, usage: { inputCount: 0, inputTokens: 0 } };
-      const isUrgent = texts.length <= maxUrgentTexts;
-      const { embeddings, usage } = await this.#embed(texts, embeddingSpace, { ...options, isUrgent, signal });
+      const isUrgent = ownTexts.length <= maxUrgentTexts;
+      const { embeddings, usage } = await this.#embed(ownTexts, embeddingSpace, { ...options, isUrgent, signal });
       await this.#record(usage, started);
       return { embeddings, embeddingSpace, model, usage };
     });
@@ -181,23 +181,24 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
       isUrgent,
       prompt: prompts?.[inputType] ?? '',
       maxTextsPerRun: this.#options.batchSize,
-    });
-    const embeddings = vectors.map((vector) => {
       // Cut first: the rest of the vector has its share in the length.
-      const kept = vector.subarray(0, dimension);
-      return normalized ? normalize(kept) : kept;
+      finish: (vector) => {
+        const kept = vector.subarray(0, dimension);
+        return normalized ? normalize(kept) : kept;
+      },
     });
-    return { embeddings, usage: { inputCount: texts.length, inputTokens: tokenCount } };
+    return { embeddings: vectors, usage: { inputCount: texts.length, inputTokens: tokenCount } };
   }
 
   async #record(usage: { readonly inputCount: number; readonly inputTokens: number }, started: number): Promise<void> {
-    await this.#options.usageRecorder?.record({
-      operation: 'embedding',
-      model: this.#options.model,
-      ...usage,
-      outputTokens: 0,
-      metadata: { durationMs: Math.round(performance.now() - started) },
-    });
+    const { id, model, usageRecorder, logger } = this.#options;
+    const metadata = { durationMs: Math.round(performance.now() - started) };
+    try {
+      await usageRecorder?.record({ operation: 'embedding', model, ...usage, outputTokens: 0, metadata });
+    } catch (error) {
+      // The vectors are not thrown away because their bookkeeping failed.
+      logger?.error({ provider: id, model, error }, 'The usage of a local embedding could not be recorded.');
+    }
   }
 
   #spaceOf(manifest: ModelManifest): EmbeddingSpace {

@@ -5,7 +5,7 @@
 
 /** Characters a token, first tried and at most looked at. English has 4 to 5, so that the first start nearly always does. */
 const firstCharactersPerToken = 16;
-const mostCharactersPerToken = 256;
+export const mostCharactersPerToken = 256;
 /** How far back a space is looked for. */
 const longestWord = 512;
 /** The most tokens that a word which was cut in its middle can have got wrong: BERT takes longer words than 100 characters as unknown. */

@@ -1,5 +1,6 @@
 import process from 'node:process';
 import type { CallOptions } from '../../core/embedding-provider.js';
+import { requireRecordId } from '../../core/vector-record.js';
 import type { UpsertVectorsOptions, VectorRecord, VectorStore } from '../../core/vector-store.js';
 import { InvalidInputError } from '../../errors.js';
 import { rejectOnAbort } from '../../internal/reject-on-abort.js';
@@ -16,7 +17,7 @@ import { dropCollection } from './drop-collection.js';
 import { checkHealth, type VectorStoreHealth } from './health.js';
 import { describeCollection, listCollections, type QdrantCollectionDescription } from './list-collections.js';
 import { moveTenant } from './move-tenant.js';
-import { type CollectionMode, collectionName, pointId, requireRecordId } from './naming.js';
+import { type CollectionMode, collectionName, pointId } from './naming.js';
 import { optionsFromEnv, type PulseQdrantClientOptions, resolveOptions } from './options.js';
 import {
   type CountValuesOptions,

@@ -49,6 +49,25 @@ describe('describeModelFolder', () => {
     expect(await describeModelFolder(folder)).toMatchObject({ pooling, isNormalized: true });
   });
 
+  it.each([
+    ['mean', 'mean'],
+    ['cls', 'cls'],
+    ['max', 'max'],
+    ['lasttoken', 'last_token'],
+  ])('reads the newer pooling_mode %s', async (mode, pooling) => {
+    await write('1_Pooling/config.json', { embedding_dimension: 384, pooling_mode: mode, include_prompt: false });
+    expect(await describeModelFolder(folder)).toMatchObject({ pooling, poolsPrompt: false });
+  });
+
+  it('takes model_max_length of the tokenizer where no max_seq_length is given', async () => {
+    await write('tokenizer_config.json', { model_max_length: 300 });
+    expect(await describeModelFolder(folder)).toMatchObject({ maxTokens: 300 });
+    await write('tokenizer_config.json', { model_max_length: 1e30 });
+    expect(await describeModelFolder(folder)).toMatchObject({ maxTokens: 512 });
+    await write('sentence_bert_config.json', { max_seq_length: 200 });
+    expect(await describeModelFolder(folder)).toMatchObject({ maxTokens: 200 });
+  });
+
   it('takes the smaller of max_seq_length and what the positions allow', async () => {
     await write('sentence_bert_config.json', { max_seq_length: 256 });
     expect(await describeModelFolder(folder)).toMatchObject({ maxTokens: 256 });
