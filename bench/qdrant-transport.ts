@@ -2,7 +2,7 @@
  * How fast vectors leave this process: the bare REST client, ours on top of it, rounding, and gRPC, each against a server process that only
  * reads and says yes, so that the client is what is measured. Writes its section of bench/README.md.
  *
- *     npm install --no-save --prefix bench @qdrant/js-client-grpc && npx tsx bench/qdrant-transport.ts
+ *     npm --prefix bench install && npx tsx bench/qdrant-transport.ts
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { createServer } from 'node:http';
@@ -97,7 +97,7 @@ async function makeVariants(restPort: number, grpcPort: number, dimension: numbe
   ];
   const grpc = await import('@qdrant/js-client-grpc' as string).catch(() => undefined);
   if (grpc === undefined) {
-    console.warn('gRPC is not measured: npm install --no-save --prefix bench @qdrant/js-client-grpc');
+    console.warn('gRPC is not measured: npm --prefix bench install');
     return variants;
   }
   for (const compression of [false, true]) {

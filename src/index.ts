@@ -79,8 +79,9 @@ export type { LocalModelOptions, SentenceTransformersOptions } from './providers
 export { sentenceTransformersKind } from './providers/sentence-transformers/sentence-transformers-kind.js';
 export { SentenceTransformersProvider } from './providers/sentence-transformers/sentence-transformers-provider.js';
 export { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './providers/wex-gateway/wex-gateway-kind.js';
-export type { FetchLike, WexGatewayOptions, WexGatewaySettings } from './providers/wex-gateway/wex-gateway-options.js';
+export type { FetchLike, WexGatewayOptions } from './providers/wex-gateway/wex-gateway-options.js';
 export { WexGatewayProvider } from './providers/wex-gateway/wex-gateway-provider.js';
+export type { WexGatewaySettings } from './providers/wex-gateway/wex-gateway-settings.js';
 export { KyselyIntegrationRepository } from './repositories/kysely/kysely-integration-repository.js';
 export {
   type MemoryIntegration,

@@ -1,4 +1,4 @@
-import { AiProviderError, EmbeddingSpaceMismatchError } from '../errors.js';
+import { AiProviderError, EmbeddingSpaceMismatchError, ProviderError } from '../errors.js';
 import { requirePrompt, requireTenantId, requireTexts } from '../internal/validate.js';
 import type { CircuitBreakerOptions } from './circuit-breaker.js';
 import { calculateCost, parsePriceList } from './cost.js';
@@ -10,8 +10,10 @@ import { type Served, withFailover } from './failover.js';
 import type { Logger } from './logger.js';
 import type { ProviderFactory } from './provider-factory.js';
 import { ProviderGate } from './provider-gate.js';
+import type { AiProvider } from './provider-kind.js';
 import { type Candidate, orderForEmbeddings, orderForText } from './routing.js';
-import type { TextOptions, TextPrompt, TextResult } from './text-provider.js';
+import type { TextChunk, TextOptions, TextPrompt, TextResult } from './text-provider.js';
+import { openStream, readStream } from './text-stream.js';
 
 export interface HybridProviderManagerOptions {
   /** Stays the host's: close it when the host stops. */
@@ -127,20 +129,26 @@ export class HybridProviderManager {
    *   own error, or `providers_exhausted` where its fallbacks failed as well.
    */
   async generateText(prompt: TextPrompt, options: ManagedTextOptions): Promise<ManagedTextResult> {
-    requirePrompt(prompt);
-    const { tenantId, preferredProvider, ...textOptions } = options;
-    const [first] = orderForText(await this.#candidates(options));
-    if (first === undefined) throw nobodyFor('generates text', options);
-    const served = await this.#withFailover(first, options, (candidate) =>
-      this.#gate.run(candidate, (provider) => {
-        if (provider.generateText !== undefined) return provider.generateText(prompt, textOptions);
-        throw new AiProviderError(`The provider ${provider.id} cannot generate text.`, {
-          code: 'unsupported_operation',
-        });
-      }),
-    );
-    const cost = calculateCost(parsePriceList(served.candidate.integration), served.result.model, served.result.usage);
-    return { ...served.result, ...provenance(served, cost) };
+    const served = await this.#serveText(prompt, options, async (provider, prompt, textOptions) => {
+      if (provider.generateText !== undefined) return provider.generateText(prompt, textOptions);
+      throw new ProviderError(`The provider ${provider.id} cannot generate text.`, {
+        code: 'unsupported_operation',
+        provider: provider.id,
+      });
+    });
+    return withProvenance(served, served.result);
+  }
+
+  /**
+   * The same as it is generated. Another provider takes over only before the first chunk; after it a failure is an error, and nothing is sent twice.
+   * The chunk of type `end` holds the whole result, with who made it and what it cost. Leaving the iteration ends the request.
+   *
+   * @example
+   * for await (const chunk of manager.streamText('Tell me a story.', { tenantId: 7 })) if (chunk.type === 'text') write(chunk.text);
+   */
+  async *streamText(prompt: TextPrompt, options: ManagedTextOptions): AsyncGenerator<TextChunk<ManagedTextResult>> {
+    const served = await this.#serveText(prompt, options, openStream);
+    yield* readStream(served.result, (result) => withProvenance(served, result));
   }
 
   /** How each of the tenant's active providers is, ordered by integration id. Makes no billed call; a broken row is `unhealthy`, not an error. */
@@ -148,6 +156,20 @@ export class HybridProviderManager {
     const candidates = await this.#factory.listCandidates(requireTenantId(tenantId), options);
     return Promise.all(
       candidates.map(async (candidate) => ({ ...describe(candidate), ...(await this.#healthOf(candidate, options)) })),
+    );
+  }
+
+  async #serveText<Result>(
+    prompt: TextPrompt,
+    options: ManagedTextOptions,
+    ask: (provider: AiProvider, prompt: TextPrompt, options: TextOptions) => Promise<Result>,
+  ): Promise<Served<Result>> {
+    requirePrompt(prompt);
+    const { tenantId, preferredProvider, ...textOptions } = options;
+    const [first] = orderForText(await this.#candidates(options));
+    if (first === undefined) throw nobodyFor('generates text', options);
+    return this.#withFailover(first, options, (candidate) =>
+      this.#gate.run(candidate, (provider) => ask(provider, prompt, textOptions)),
     );
   }
 
@@ -219,6 +241,11 @@ export class HybridProviderManager {
 function provenance({ candidate, failedOver }: Served<unknown>, cost: string | null): Provenance {
   const { integration } = candidate;
   return { provider: integration.provider, integrationId: integration.id, cost, failedOver };
+}
+
+function withProvenance(served: Served<unknown>, result: TextResult): ManagedTextResult {
+  const cost = calculateCost(parsePriceList(served.candidate.integration), result.model, result.usage);
+  return { ...result, ...provenance(served, cost) };
 }
 
 function describe({ integration }: Candidate): Pick<IntegrationHealth, 'integrationId' | 'provider' | 'model'> {

@@ -2,6 +2,7 @@ import {
   type AiProviderError,
   type EmbeddingFailure,
   EmbeddingSpaceMismatchError,
+  InvalidInputError,
   isAiProviderError,
   PartialEmbeddingError,
 } from '../errors.js';
@@ -10,6 +11,7 @@ import { addCosts } from './cost.js';
 import type { PartialEmbeddingResult } from './embedding-provider.js';
 import { embeddingSpaceId } from './embedding-space.js';
 import type { HybridProviderManager } from './hybrid-provider-manager.js';
+import { requireMetadata, requireRecordId } from './vector-record.js';
 import type { VectorRecord, VectorStore } from './vector-store.js';
 
 /** A record of one of the host's tables, with the text that it is to be found by. */
@@ -81,7 +83,7 @@ export class IndexUpsert {
 
   async add(slice: readonly IndexRecord[]): Promise<void> {
     const offset = this.#ids.length;
-    requireRecordTexts(slice, offset);
+    requireRecords(slice, offset);
     this.#pin ??= await readPin(this.#store, this.#options);
     try {
       const result = await this.#embed(slice);
@@ -164,7 +166,25 @@ function isPartialEmbedding(error: unknown): error is PartialEmbeddingError<Part
   return isAiProviderError(error) && error.code === 'embedding_partially_failed';
 }
 
-/** @throws `InvalidInputError` with the position in the whole list. */
-export function requireRecordTexts(records: readonly IndexRecord[], offset: number): void {
-  for (let index = 0; index < records.length; index++) requireText(records[index]?.text, 'records', offset + index);
+/**
+ * Checks all that can be checked before anything is embedded and paid for.
+ *
+ * @param offset - How many records came before these.
+ * @throws `InvalidInputError` with the position in the whole list, also of a record whose id stands among these twice.
+ */
+export function requireRecords(records: readonly IndexRecord[], offset: number): void {
+  const positions = new Map<string | number, number>();
+  for (let index = 0; index < records.length; index++) {
+    const position = offset + index;
+    requireText(records[index]?.text, 'records', position);
+    const { recordId, metadata } = records[index]!;
+    requireMetadata(metadata, position);
+    const first = positions.get(requireRecordId(recordId, position));
+    if (first !== undefined) {
+      throw new InvalidInputError(`The records at positions ${first} and ${position} have the same record id.`, {
+        position,
+      });
+    }
+    positions.set(recordId, position);
+  }
 }

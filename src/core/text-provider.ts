@@ -79,9 +79,9 @@ export interface ModelChoice {
 }
 
 /** A part of a streamed text. The last one is the `end`. */
-export type TextChunk =
+export type TextChunk<Result = TextResult> =
   | { readonly type: 'text'; readonly text: string }
-  | { readonly type: 'end'; readonly result: TextResult };
+  | { readonly type: 'end'; readonly result: Result };
 
 /** Continues a prompt. A provider of embeddings that also has `generateText` can serve text. */
 export interface TextProvider {

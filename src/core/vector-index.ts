@@ -6,7 +6,7 @@ import {
   type IndexRecord,
   IndexUpsert,
   readPin,
-  requireRecordTexts,
+  requireRecords,
   type TableOptions,
   type UpsertOptions,
   type UpsertResult,
@@ -56,7 +56,7 @@ export class VectorIndex {
     options: UpsertOptions,
   ): Promise<UpsertResult> {
     requireTenantId(options.tenantId);
-    if (Array.isArray(records)) requireRecordTexts(records, 0);
+    if (Array.isArray(records)) requireRecords(records, 0);
     const upsert = new IndexUpsert(this.#manager, this.#store, options);
     for await (const slice of takeSlices(records, sliceLength)) await upsert.add(slice);
     return upsert.finish();

@@ -1,5 +1,5 @@
 export interface InFlight<Target> {
-  /** The target itself to every caller: `instanceof` and properties are its own. Its promise-returning methods are counted. */
+  /** The target itself to every caller: `instanceof` and properties are its own. Its methods that return a promise or an async iterable are counted. */
   readonly tracked: Target;
   /** Resolves once no counted call is under way. */
   whenIdle(): Promise<void>;
@@ -19,12 +19,21 @@ export function trackInFlight<Target extends object>(target: Target): InFlight<T
     function counted(...values: unknown[]) {
       // Bound to the target: a class with private fields rejects a proxy as `this`.
       const result = method.apply(target, values);
+      if (isAsyncIterable(result)) return countIteration(result);
       if (result instanceof Promise) {
         calls++;
         result.then(end, end);
       }
       return result;
     };
+  async function* countIteration(iterable: AsyncIterable<unknown>) {
+    calls++;
+    try {
+      yield* iterable;
+    } finally {
+      end();
+    }
+  }
   const methods = new Map<PropertyKey, unknown>();
   const tracked = new Proxy(target, {
     get(_, key) {
@@ -38,4 +47,8 @@ export function trackInFlight<Target extends object>(target: Target): InFlight<T
     tracked,
     whenIdle: () => (calls === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
   };
+}
+
+function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
 }

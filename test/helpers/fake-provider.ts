@@ -2,7 +2,7 @@ import type { EmbeddingOptions, EmbeddingResult } from '../../src/core/embedding
 import type { EmbeddingSpace } from '../../src/core/embedding-space.js';
 import type { Integration } from '../../src/core/integration-repository.js';
 import type { AiProvider, ProviderContext, ProviderKind } from '../../src/core/provider-kind.js';
-import type { TextResult } from '../../src/core/text-provider.js';
+import type { TextChunk, TextResult } from '../../src/core/text-provider.js';
 
 export function spaceOf(model: string, dimension: number): EmbeddingSpace {
   return { model, revision: null, dimension, pooling: null, prompts: null, normalized: null, dtype: null };
@@ -78,6 +78,12 @@ export class FakeProvider implements AiProvider {
     return { text: `answer of ${this.id}`, model: this.model, finishReason: 'stop', usage };
   }
 
+  async *streamText(prompt: string): AsyncGenerator<TextChunk> {
+    const result = await this.generateText(prompt);
+    for (const text of result.text.split(' ')) yield { type: 'text', text };
+    yield { type: 'end', result };
+  }
+
   async health() {
     return { status: 'healthy', detail: 'It is a fake.' } as const;
   }
@@ -111,7 +117,8 @@ export function fakeKind(
     provider: (integrationId) => made.findLast((provider) => provider.id === `${name}:${integrationId}`)!,
     create: (context) => {
       const provider = new FakeProvider(context, dimension, declaresDimension);
-      if (!generatesText) Object.defineProperty(provider, 'generateText', { value: undefined });
+      if (!generatesText)
+        Object.defineProperties(provider, { generateText: { value: undefined }, streamText: { value: undefined } });
       made.push(provider);
       return provider;
     },

@@ -1,5 +1,6 @@
 import { QdrantClient } from '@qdrant/js-client-rest';
 import { PulseQdrantClient } from '../../src/vector-stores/qdrant/pulse-qdrant-client.js';
+import { RestServer } from './rest-server.js';
 
 /** The real server to test on, as QDRANT_URL says; where it says nothing, that is said loudly. */
 export function qdrantServerUrl(what: string): string | undefined {
@@ -32,21 +33,38 @@ export async function removeTables(url: string, tenantIds: readonly number[]): P
 
 export interface StoreUnderTest {
   readonly name: string;
-  open(): PulseQdrantClient;
+  open(): Promise<PulseQdrantClient>;
   /** Removes what tests made for these tenants. */
   clean(tenantIds: readonly number[]): Promise<void>;
 }
 
-/** The local engine always, and the server where there is one. */
+/** The local engine, the same behind Qdrant's REST routes through the real client, and the server where there is one. */
 export function storesUnderTest(what: string): StoreUnderTest[] {
-  const local = {
-    name: 'in memory',
-    open: () => new PulseQdrantClient({ location: ':memory:' }),
-    clean: async () => {},
-  };
+  const stores: StoreUnderTest[] = [
+    { name: 'in memory', open: async () => new PulseQdrantClient({ location: ':memory:' }), clean: async () => {} },
+    overHttp(),
+  ];
   const url = qdrantServerUrl(what);
-  if (url === undefined) return [local];
-  return [local, { name: `on ${url}`, open: () => openServerStore(url), clean: (ids) => removeTables(url, ids) }];
+  if (url === undefined) return stores;
+  return [
+    ...stores,
+    { name: `on ${url}`, open: async () => openServerStore(url), clean: (ids) => removeTables(url, ids) },
+  ];
+}
+
+function overHttp(): StoreUnderTest {
+  const servers: RestServer[] = [];
+  return {
+    name: 'over HTTP',
+    open: async () => {
+      const server = await RestServer.start();
+      servers.push(server);
+      return new PulseQdrantClient({ host: '127.0.0.1', port: server.port });
+    },
+    clean: async () => {
+      await servers.pop()?.stop();
+    },
+  };
 }
 
 /** Tenants that no other test and no earlier run has. */

@@ -295,6 +295,16 @@ describe('bulkLoad', () => {
     expect(await thresholdOf()).toBe(12_345);
   });
 
+  it('restores the server’s own setting after a load that died twice', async () => {
+    for (let time = 0; time < 2; time++) {
+      const { client } = dyingClient(local, 3, true, async () => {});
+      await expect(new PulseQdrantClient({ client }).bulkLoad(1, 'docs', async () => {})).rejects.toThrow();
+      expect(await thresholdOf()).toBe(0);
+    }
+    await openStore().bulkLoad(1, 'docs', async () => {});
+    expect(await thresholdOf()).toBe(10_000);
+  });
+
   it('is restored by the next write after a process that died in it, and not before its time', async () => {
     await local.updateCollection('client_1_docs', { optimizers_config: { indexing_threshold: 12_345 } });
     const { client } = dyingClient(local, 3, true, async () => {});

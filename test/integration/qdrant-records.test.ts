@@ -21,7 +21,7 @@ for (const { name, open, clean } of storesUnderTest('records of PulseQdrantClien
     let store: PulseQdrantClient;
 
     beforeAll(async () => {
-      store = open();
+      store = await open();
       for (const tenant of [tenantId, other]) {
         await store.createCollection(tenant, table, {
           vectorSize: 3,
@@ -162,8 +162,8 @@ for (const { name, open, clean } of storesUnderTest('records of PulseQdrantClien
   describe(`upsertVectorsBatch ${name}`, () => {
     const tenants = tenantSequence();
     let store: PulseQdrantClient;
-    beforeAll(() => {
-      store = open();
+    beforeAll(async () => {
+      store = await open();
     });
     afterAll(async () => {
       await store.close();
@@ -248,6 +248,16 @@ for (const { name, open, clean } of storesUnderTest('records of PulseQdrantClien
       await expect(upsert).rejects.toBe(reason);
     });
 
+    it('passes on the failure of onProgress', async () => {
+      const tenantId = await newTable();
+      const failure = new Error('the bar is gone');
+      const source = Array.from({ length: 3000 }, (_, i) => ({ recordId: i, vector: [1, i, 0] }));
+      const onProgress = (): void => {
+        throw failure;
+      };
+      await expect(store.upsertVectorsBatch(tenantId, 'docs', source, { onProgress })).rejects.toBe(failure);
+    });
+
     it('passes on the failure of the source', async () => {
       const tenantId = await newTable();
       const failure = new Error('the cursor is gone');
@@ -274,6 +284,71 @@ for (const { name, open, clean } of storesUnderTest('records of PulseQdrantClien
 
     it('is healthy', async () => {
       expect(await store.health()).toMatchObject({ status: 'healthy' });
+    });
+  });
+  describe(`collections ${name}`, () => {
+    const tenants = tenantSequence();
+    let store: PulseQdrantClient;
+    beforeAll(async () => {
+      store = await open();
+    });
+    afterAll(async () => {
+      await store.close();
+      await clean(tenants.used);
+    });
+
+    it('are built anew for another model, twice, while the old one serves', async () => {
+      const tenantId = tenants.next();
+      await store.createCollection(tenantId, 'docs', { vectorSize: 3, embeddingSpace: 'a' });
+      await store.upsertVectorsBatch(tenantId, 'docs', [{ recordId: 1, vector: [1, 0, 0] }]);
+      for (const embeddingSpace of ['b', 'c']) {
+        const rebuild = await store.rebuildCollection(tenantId, 'docs', { vectorSize: 2, embeddingSpace });
+        await rebuild.upsertVectorsBatch(tenantId, [{ recordId: 1, vector: [0, 1] }]);
+        expect(await store.describeCollection(tenantId, 'docs')).not.toMatchObject({ embeddingSpace });
+        await rebuild.commit();
+        expect(await store.describeCollection(tenantId, 'docs')).toMatchObject({ embeddingSpace, pointCount: 1 });
+        expect(await store.searchSimilar(tenantId, 'docs', [0, 1], { embeddingSpace })).toHaveLength(1);
+      }
+      await store.dropCollection(tenantId, 'docs');
+      expect(await store.describeCollection(tenantId, 'docs')).toBeUndefined();
+      await store.createCollection(tenantId, 'docs', { vectorSize: 3, embeddingSpace: 'a' });
+    });
+
+    it('change their mode with all their records', async () => {
+      const tenantId = tenants.next();
+      const table = `moved_${tenantId}`;
+      await store.createCollection(tenantId, table, { vectorSize: 3, payloadIndexes: { colour: 'keyword' } });
+      await store.upsertVectorsBatch(
+        tenantId,
+        table,
+        records.map(({ sparseVector: _, ...record }) => record),
+      );
+      for (const to of ['shared', 'collection'] as const) {
+        expect(await store.moveTenant(tenantId, table, to)).toBe(30);
+        expect(await store.describeCollection(tenantId, table)).toMatchObject({
+          mode: to,
+          pointCount: 30,
+          payloadIndexes: { colour: 'keyword' },
+        });
+        const hits = await store.searchSimilar(tenantId, table, query, { limit: 3 });
+        expect(hits.map(({ recordId }) => recordId)).toEqual([0, 1, 2]);
+      }
+    });
+
+    it('put off their index while much is loaded', async () => {
+      const tenantId = tenants.next();
+      await store.createCollection(tenantId, 'docs', { vectorSize: 3 });
+      const load = (): Promise<string[]> =>
+        store.upsertVectorsBatch(tenantId, 'docs', [{ recordId: 1, vector: [1, 0, 0] }]);
+      expect(await store.bulkLoad(tenantId, 'docs', load)).toHaveLength(1);
+      expect(await store.countRecords(tenantId, 'docs')).toBe(1);
+    });
+
+    it.each(['small', 'standard', 'large'] as const)('are made with the preset %s', async (preset) => {
+      const tenantId = tenants.next();
+      await store.createCollection(tenantId, 'docs', { vectorSize: 3, preset });
+      await store.upsertVectorsBatch(tenantId, 'docs', [{ recordId: 1, vector: [1, 0, 0] }]);
+      expect(await store.searchSimilar(tenantId, 'docs', [1, 0, 0])).toHaveLength(1);
     });
   });
 }

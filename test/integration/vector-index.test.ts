@@ -140,8 +140,11 @@ describe('VectorIndex', () => {
   it('names the position of an unusable record before anything is embedded', async () => {
     const { index, repository } = setUp(store);
     repository.listActiveIntegrations = () => Promise.reject(new Error('was asked'));
-    const bad = [...records(300), { recordId: 1, text: '' }];
-    await expect(index.upsert(bad, issues)).rejects.toMatchObject({ code: 'invalid_input', position: 300 });
+    const good = { recordId: 'last', text: 'x' };
+    for (const bad of [{ text: '' }, { recordId: 1.5 }, { recordId: 7 }, { metadata: { client_id: 2 } }]) {
+      const list = [...records(450), { ...good, ...bad }];
+      await expect(index.upsert(list, issues)).rejects.toMatchObject({ code: 'invalid_input', position: 450 });
+    }
     await expect(index.upsert(records(1), { ...issues, tenantId: 0 })).rejects.toMatchObject({ code: 'invalid_input' });
     await expect(index.upsert(records(1), { ...issues, tableName: 'No' })).rejects.toMatchObject({
       code: 'invalid_input',

@@ -233,6 +233,24 @@ describe('an abort', () => {
   });
 });
 
+describe('the window of requests', () => {
+  const many = Array.from({ length: 10 }, (_, i) => `text ${i}`);
+
+  it('slides: a batch that hangs holds up nothing but its own place, and no more than `concurrency` are under way', async () => {
+    const openCounts: number[] = [];
+    gateway.fault = ({ inputs }) => {
+      openCounts.push(gateway.openRequestCount);
+      return inputs[0] === 'text 0' ? { kind: 'stall' } : undefined;
+    };
+    const controller = new AbortController();
+    const call = makeProvider({ batchSize: 1, concurrency: 2 }).generateEmbeddings(many, { signal: controller.signal });
+    while (gateway.requests.length < many.length) await new Promise((resolve) => setImmediate(resolve));
+    controller.abort('seen enough');
+    await expect(call).rejects.toBe('seen enough');
+    expect(Math.max(...openCounts)).toBe(2);
+  });
+});
+
 describe('onBatch', () => {
   const many = Array.from({ length: 10 }, (_, i) => `text ${i}`);
 

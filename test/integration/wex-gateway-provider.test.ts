@@ -70,6 +70,14 @@ describe('generateEmbeddings', () => {
     expect(new Set(embeddings.map(({ buffer }) => buffer)).size).toBe(4);
   });
 
+  it('refuses an empty name of a model before any request', async () => {
+    expect(await failureOf(provider().generateEmbeddings(['a'], { model: '' }))).toMatchObject({
+      code: 'invalid_input',
+    });
+    expect(await failureOf(provider().generateText('a', { model: '' }))).toMatchObject({ code: 'invalid_input' });
+    expect(gateway.requests).toEqual([]);
+  });
+
   it('makes no request for no texts', async () => {
     expect((await provider().generateEmbeddings([])).embeddings).toEqual([]);
     expect(gateway.requests).toEqual([]);
@@ -151,6 +159,12 @@ describe('encodings', () => {
     await provider().generateEmbeddings(['b']);
     expect(embeddings).toEqual([vectorOf('a')]);
     expect(gateway.requests.map(({ body }) => body.encoding_format)).toEqual(['base64', 'float']);
+  });
+
+  it('goes on asking for base64 where only another provider asks for floats', async () => {
+    await provider({ encodingFormat: 'float' }).generateEmbeddings(['a']);
+    await provider().generateEmbeddings(['b']);
+    expect(gateway.requests.map(({ body }) => body.encoding_format)).toEqual(['float', 'base64']);
   });
 
   it('asks for floats where base64 is refused', async () => {

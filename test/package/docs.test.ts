@@ -42,6 +42,7 @@ const given = `
 declare const db: import('kysely').Kysely<unknown>;
 declare const repository: import('@pulse/ai-providers').IntegrationRepository;
 declare const credentialCipher: import('@pulse/ai-providers').CredentialCipher;
+declare const provider: import('@pulse/ai-providers').WexGatewayProvider;
 declare const manager: import('@pulse/ai-providers').HybridProviderManager;
 declare const inHouseKind: import('@pulse/ai-providers').ProviderKind;
 declare const logger: import('@pulse/ai-providers').Logger;

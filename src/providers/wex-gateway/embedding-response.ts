@@ -2,45 +2,50 @@ import type { LongString, ParsedBody } from './embedding-body.js';
 
 /** One answer to `POST /embeddings`, read with suspicion: servers that are nearly compatible are the rule. */
 export interface EmbeddingResponse {
-  /** By position in the request: the vector, or in one phrase what is wrong with it. */
-  readonly vectors: readonly (Float32Array | string)[];
+  /** By position in the request: the vector, or in one phrase what is wrong with it. One phrase alone: what makes all of it unusable. */
+  readonly vectors: readonly (Float32Array | string)[] | string;
   readonly inputTokens: number | null;
   /** What the server sent, whatever it was asked for. */
   readonly encoding: 'base64' | 'float';
 }
 
-/**
- * Reads a response to a request of `inputCount` inputs. Vectors are placed by `index`, not by arrival.
- *
- * @returns the response, or in one phrase what makes all of it unusable.
- */
-export function readEmbeddingResponse(
-  { value, longStrings }: ParsedBody,
-  inputCount: number,
-): EmbeddingResponse | string {
+/** Reads a response to a request of `inputCount` inputs. Vectors are placed by `index`, not by arrival. */
+export function readEmbeddingResponse({ value, longStrings }: ParsedBody, inputCount: number): EmbeddingResponse {
   const { data, usage } = (value ?? {}) as {
     data?: unknown;
     usage?: { prompt_tokens?: unknown; total_tokens?: unknown };
   };
+  return {
+    vectors: readVectors(data, longStrings, inputCount),
+    // Also of an unusable answer: it was paid for.
+    inputTokens: tokenCount(usage?.prompt_tokens) ?? tokenCount(usage?.total_tokens),
+    encoding: Array.isArray(data) && Array.isArray(data[0]?.embedding) ? 'float' : 'base64',
+  };
+}
+
+function readVectors(
+  data: unknown,
+  longStrings: readonly Buffer[],
+  inputCount: number,
+): readonly (Float32Array | string)[] | string {
   if (!Array.isArray(data)) return 'a body without a list `data`';
   if (data.length !== inputCount) return `${data.length} embeddings for ${inputCount} inputs`;
   const vectors = new Array<Float32Array | string>(inputCount);
-  let encoding: 'base64' | 'float' = 'float';
   for (const item of data as ({ index?: unknown; embedding?: unknown } | null)[]) {
     const index = item?.index;
     if (typeof index !== 'number' || !Number.isInteger(index) || index < 0 || index >= inputCount) {
       return 'an embedding without a valid `index`';
     }
     if (vectors[index] !== undefined) return 'two embeddings of one `index`';
-    const embedding = base64Of(item?.embedding, longStrings) ?? item?.embedding;
-    if (typeof embedding === 'string') {
-      encoding = 'base64';
-      vectors[index] = checkVector(fromBase64(embedding));
-    } else {
-      vectors[index] = checkVector(Array.isArray(embedding) ? fromNumbers(embedding) : 'neither base64 nor numbers');
-    }
+    vectors[index] = checkVector(readVector(item?.embedding, longStrings));
   }
-  return { vectors, inputTokens: tokenCount(usage?.prompt_tokens) ?? tokenCount(usage?.total_tokens), encoding };
+  return vectors;
+}
+
+function readVector(embedding: unknown, longStrings: readonly Buffer[]): Float32Array | string {
+  const text = base64Of(embedding, longStrings) ?? embedding;
+  if (typeof text === 'string') return fromBase64(text);
+  return Array.isArray(text) ? fromNumbers(text) : 'neither base64 nor numbers';
 }
 
 function base64Of(embedding: unknown, longStrings: readonly Buffer[]): string | undefined {

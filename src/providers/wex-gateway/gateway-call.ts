@@ -7,7 +7,7 @@ import { sleep } from '../../internal/sleep.js';
 import { withDeadline } from '../../internal/with-deadline.js';
 import type { RateTicket } from './rate-limiter.js';
 import { type Endpoint, toProviderError } from './to-provider-error.js';
-import { longestTimerMs } from './wex-gateway-options.js';
+import { longestTimerMs } from './wex-gateway-settings.js';
 
 export interface GatewayCallOptions {
   readonly endpoint: Endpoint;

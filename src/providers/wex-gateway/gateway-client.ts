@@ -1,6 +1,7 @@
 import type OpenAI from 'openai';
 import { memoizeAsync } from '../../internal/memoize-async.js';
-import { longestTimerMs, type ResolvedWexGatewayOptions } from './wex-gateway-options.js';
+import type { ResolvedWexGatewayOptions } from './wex-gateway-options.js';
+import { longestTimerMs } from './wex-gateway-settings.js';
 
 export type GatewayClient = OpenAI;
 

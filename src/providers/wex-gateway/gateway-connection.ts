@@ -7,7 +7,8 @@ import { type GatewayClient, gatewayClient } from './gateway-client.js';
 import { sharedRateLimiter } from './rate-limiter.js';
 import { type CallDescription, type CallOutcome, type CallSpan, startCallSpan } from './telemetry.js';
 import type { Endpoint } from './to-provider-error.js';
-import { longestTimerMs, type ResolvedWexGatewayOptions } from './wex-gateway-options.js';
+import type { ResolvedWexGatewayOptions } from './wex-gateway-options.js';
+import { longestTimerMs } from './wex-gateway-settings.js';
 
 /** How long a health check may take. */
 const healthTimeoutMs = 10_000;

@@ -5,7 +5,7 @@ import { type BatchOutcome, embedTexts } from './embed-texts.js';
 import { type Batch, planBatches } from './embedding-batches.js';
 import { parseEmbeddingBody, readBytes } from './embedding-body.js';
 import { encodingFor, rememberEncoding } from './embedding-encoding.js';
-import { type EmbeddingResponse, readEmbeddingResponse } from './embedding-response.js';
+import { readEmbeddingResponse } from './embedding-response.js';
 import type { Attempt, GatewayCall } from './gateway-call.js';
 import type { GatewayClient } from './gateway-client.js';
 import type { GatewayConnection } from './gateway-connection.js';
@@ -77,7 +77,7 @@ export class GatewayEmbeddings {
       (attempt) => this.#send(client, model, inputs, attempt),
       tokenCount,
     );
-    const inputTokens = typeof response === 'string' ? null : response.inputTokens;
+    const { vectors, inputTokens } = response;
     usage.inputTokens = usage.inputTokens === null || inputTokens === null ? null : usage.inputTokens + inputTokens;
     if (attempt.ticket && inputTokens !== null) attempt.ticket.tokenCount = inputTokens;
     await this.#connection.recordUsage({
@@ -92,9 +92,8 @@ export class GatewayEmbeddings {
         durationMs: Math.round(performance.now() - startedAt),
       },
     });
-    if (typeof response === 'string') throw unusableResponse(response, this.#connection.endpoint, requestId);
-    rememberEncoding(this.#connection.options.baseUrl, response.encoding);
-    return this.#checkDimensions(model, response, requestId);
+    if (typeof vectors === 'string') throw unusableResponse(vectors, this.#connection.endpoint, requestId);
+    return this.#checkDimensions(model, vectors, requestId);
   }
 
   async #send(client: GatewayClient, model: string, inputs: readonly string[], attempt: Attempt) {
@@ -108,6 +107,8 @@ export class GatewayEmbeddings {
         )
         .asResponse();
       const response = readEmbeddingResponse(parseEmbeddingBody(await readBytes(answer)), inputs.length);
+      // Floats in answer to a wish for floats say nothing about the server.
+      if (encoding === 'base64') rememberEncoding(baseUrl, response.encoding);
       return { response, requestId: requestIdOf(answer.headers, this.#connection.endpoint), attempt };
     };
     const encoding = encodingFor(baseUrl, encodingFormat);
@@ -120,7 +121,11 @@ export class GatewayEmbeddings {
     }
   }
 
-  #checkDimensions(model: string, { vectors }: EmbeddingResponse, requestId: string | undefined): BatchOutcome {
+  #checkDimensions(
+    model: string,
+    vectors: readonly (Float32Array | string)[],
+    requestId: string | undefined,
+  ): BatchOutcome {
     const { endpoint } = this.#connection;
     const lengths = new Set(vectors.flatMap((vector) => (typeof vector === 'string' ? [] : vector.length)));
     const known = this.#requestedDimension(model) ?? this.#dimensionByModel.get(model);

@@ -7,7 +7,7 @@ import { describeValue, requirePrompt } from '../../internal/validate.js';
 import type { ResolvedWexGatewayOptions } from './wex-gateway-options.js';
 
 /** The body of `POST /chat/completions`, without what streaming adds. */
-export interface TextRequest {
+interface TextRequest {
   readonly model: string;
   readonly messages: WireMessage[];
   readonly [parameter: string]: unknown;
@@ -54,24 +54,40 @@ function messagesOf(prompt: TextPrompt, system: string | undefined): TextMessage
   return system === undefined ? [...messages] : [{ role: 'system', content: system }, ...messages];
 }
 
-function checkOptions({ temperature, maxTokens, stop, tools = [], toolChoice }: TextOptions): void {
-  const require = (isGood: boolean, name: string, expected: string, value: unknown) => {
+function checkOptions({ model, temperature, maxTokens, stop, tools = [], toolChoice }: TextOptions): void {
+  const check = (isGood: boolean, name: string, expected: string, value: unknown) => {
     if (!isGood) throw new InvalidInputError(`Expected \`${name}\` to be ${expected}, got ${describeValue(value)}.`);
   };
-  require(temperature === undefined ||
-    (temperature >= 0 && temperature <= 2), 'temperature', 'a number from 0 to 2', temperature);
-  require(maxTokens === undefined ||
-    (Number.isSafeInteger(maxTokens) && maxTokens > 0), 'maxTokens', 'a positive integer', maxTokens);
-  require(stop === undefined ||
-    (stop.length <= 4 &&
-      stop.every((text) => typeof text === 'string' && text !== '')), 'stop', 'up to four non-empty strings', stop);
+  check(model === undefined || (typeof model === 'string' && model !== ''), 'model', 'a non-empty string', model);
+  check(
+    temperature === undefined || (temperature >= 0 && temperature <= 2),
+    'temperature',
+    'a number from 0 to 2',
+    temperature,
+  );
+  check(
+    maxTokens === undefined || (Number.isSafeInteger(maxTokens) && maxTokens > 0),
+    'maxTokens',
+    'a positive integer',
+    maxTokens,
+  );
+  check(
+    stop === undefined || (stop.length <= 4 && stop.every((text) => typeof text === 'string' && text !== '')),
+    'stop',
+    'up to four non-empty strings',
+    stop,
+  );
   tools.forEach(({ name, parameters }, position) => {
-    require(/^[\w-]{1,64}$/.test(name), `tools[${position}].name`, '1 to 64 letters, digits, `_` or `-`', name);
-    require(typeof parameters === 'object', `tools[${position}].parameters`, 'a JSON Schema object', parameters);
+    check(/^[\w-]{1,64}$/.test(name), `tools[${position}].name`, '1 to 64 letters, digits, `_` or `-`', name);
+    check(typeof parameters === 'object', `tools[${position}].parameters`, 'a JSON Schema object', parameters);
   });
   const chosen = typeof toolChoice === 'object' ? toolChoice.name : undefined;
-  require(chosen === undefined ||
-    tools.some(({ name }) => name === chosen), 'toolChoice.name', 'the name of one of `tools`', chosen);
+  check(
+    chosen === undefined || tools.some(({ name }) => name === chosen),
+    'toolChoice.name',
+    'the name of one of `tools`',
+    chosen,
+  );
 }
 
 const tierOrder: { readonly [Tier in TaskTier]: readonly TaskTier[] } = {

@@ -2,12 +2,8 @@ import type { CredentialCipher } from '../../core/credential-cipher.js';
 import type { Integration } from '../../core/integration-repository.js';
 import type { Operation, ProviderContext, ProviderKind } from '../../core/provider-kind.js';
 import { AiProviderError, isAiProviderError } from '../../errors.js';
-import {
-  type FetchLike,
-  isEmbeddingModelName,
-  type WexGatewayOptions,
-  wexGatewaySettingsFromIntegration,
-} from './wex-gateway-options.js';
+import { isEmbeddingModelName } from './embedding-model-name.js';
+import { type FetchLike, type WexGatewayOptions, wexGatewaySettingsFromIntegration } from './wex-gateway-options.js';
 import { WexGatewayProvider } from './wex-gateway-provider.js';
 
 export interface WexGatewayKindOptions {

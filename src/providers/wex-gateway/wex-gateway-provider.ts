@@ -72,7 +72,9 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
    */
   async generateEmbeddings(texts: readonly string[], options: EmbeddingOptions = {}): Promise<EmbeddingResult> {
     options.signal?.throwIfAborted();
-    return this.#embeddings.generate(requireTexts(texts), options);
+    if (options.model !== undefined) requireNonEmptyString(options.model, 'model');
+    // A copy: the caller may change the list while the call runs.
+    return this.#embeddings.generate([...requireTexts(texts)], options);
   }
 
   /**

@@ -85,8 +85,8 @@ export class CollectionRegistry {
       if (!open) return false;
       this.#collections.delete(actual);
       await open.close();
-      await this.#setAliases(new Map([...this.#aliases].filter(([, target]) => target !== actual)));
       await this.#storage?.delete(actual);
+      await this.#setAliases(new Map([...this.#aliases].filter(([, target]) => target !== actual)));
       return true;
     });
   }

@@ -20,7 +20,9 @@ export async function bulkLoad<Value>(
 ): Promise<Value> {
   const { metadata, response } = collection;
   const configured: unknown = response.config?.optimizer_config?.indexing_threshold;
-  const before = metadata?.pulse_bulk_load?.indexing_threshold ?? (typeof configured === 'number' ? configured : null);
+  const mark = metadata?.pulse_bulk_load;
+  // Where a load died here, what is configured now is its zero.
+  const before = mark ? mark.indexing_threshold : typeof configured === 'number' ? configured : null;
   const sign = (): Promise<void> =>
     setMetadata(
       connection,
@@ -32,12 +34,18 @@ export async function bulkLoad<Value>(
   await setIndexingThreshold(connection, collection, 0, signal);
   // A sign of life that fails is not worth ending the load for: at worst the index is built early.
   const timer = setInterval(() => void sign().catch(() => {}), leaseMs / 5);
+  // Without the caller's signal: an aborted load is to be cleaned up after, too.
+  const end = (): Promise<void> => endBulkLoad(connection, collection, before);
   try {
-    return await load();
+    const value = await load();
+    await end();
+    return value;
+  } catch (error) {
+    // What cannot be restored now is restored when the lease is over; why the load failed must not be lost over it.
+    await end().catch(() => {});
+    throw error;
   } finally {
     clearInterval(timer);
-    // Without the caller's signal: an aborted load is to be cleaned up after, too.
-    await endBulkLoad(connection, collection, before);
   }
 }
 

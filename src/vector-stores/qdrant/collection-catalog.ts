@@ -166,10 +166,11 @@ export function requirePin({ scope, metadata }: Collection, embeddingSpace: stri
 }
 
 /** @throws {@link AiProviderError} with code `dimension_mismatch`. */
-export function requireDimension({ scope, vectorSize }: Collection, dimension: number): void {
+export function requireDimension({ scope, vectorSize }: Collection, dimension: number, position?: number): void {
   if (dimension === vectorSize) return;
+  const at = position === undefined ? '' : ` as the vector at position ${position} has`;
   throw new AiProviderError(
-    `The collection ${scope.collection} holds vectors of ${vectorSize} dimensions, not ${dimension}. Vectors of another model need a collection of their own.`,
+    `The collection ${scope.collection} holds vectors of ${vectorSize} dimensions, not ${dimension}${at}. Vectors of another model need a collection of their own.`,
     { code: 'dimension_mismatch' },
   );
 }

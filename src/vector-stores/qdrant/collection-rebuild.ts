@@ -17,6 +17,7 @@ import { createIfAbsent, createIndexes, indexesOf } from './create-collection.js
 import { buildsOf, deleteBuild } from './drop-collection.js';
 import type { TenantScope } from './filter.js';
 import { collectionName } from './naming.js';
+import type { QdrantRequest } from './qdrant-client-like.js';
 import { countRecords } from './read-records.js';
 import { setMetadata } from './set-metadata.js';
 import { Upsert } from './upsert.js';
@@ -130,7 +131,7 @@ export class CollectionRebuild {
     const name = nameOf(current.scope);
     const target = this.#next.scope.collection;
     const isAlias = current.scope.collection !== name;
-    await setAlias(this.#connection, current.scope, isAlias ? name : `${name}@live`, target, undefined, signal);
+    await setAlias(this.#connection, current.scope, isAlias ? name : `${name}@live`, target, signal);
     if (!isAlias) await setMetadata(this.#connection, current, { pulse_superseded_by: target }, signal);
   }
 
@@ -163,38 +164,36 @@ async function finishSwap(
   const outdated = builds.filter((build) => Number(build.split('@')[1] ?? 1) < generation);
   if (outdated.length > 0) await sleep(catalogAgeMs, undefined, { signal });
   for (const collection of outdated) await deleteBuild(connection, { ...scope, collection }, signal);
-  const isLive = (await aliasesOf(connection, scope, signal)).includes(`${name}@live`);
-  if (isLive) await setAlias(connection, scope, name, current.scope.collection, `${name}@live`, signal);
+  const { aliases } = await connection.request({ operation: 'reading aliases', scope, signal }, (client) =>
+    client.getAliases(),
+  );
+  if (!aliases.some((alias) => alias.alias_name === `${name}@live`)) return;
+  await setAlias(connection, scope, name, current.scope.collection, signal);
+  const actions = [{ delete_alias: { alias_name: `${name}@live` } }];
+  await changeAliases(connection, scope, actions, signal);
 }
 
-/** Points an alias at a collection, and takes another away, in one step for every reader. */
-async function setAlias(
+/** Points an alias at a collection. Creating one that exists moves it: one action, which a server that dies makes whole or not at all. */
+function setAlias(
   connection: QdrantConnection,
   scope: TenantScope,
   alias: string,
   collection: string,
-  obsolete: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const existing = await aliasesOf(connection, scope, signal);
-  const deleted = [alias, obsolete].filter((name) => name !== undefined && existing.includes(name));
-  const actions = [
-    ...deleted.map((name) => ({ delete_alias: { alias_name: name } })),
-    { create_alias: { alias_name: alias, collection_name: collection } },
-  ];
-  await connection.request({ operation: 'swapping aliases', scope, signal }, (client) =>
-    client.updateCollectionAliases({ actions }),
-  );
+  const actions = [{ create_alias: { alias_name: alias, collection_name: collection } }];
+  return changeAliases(connection, scope, actions, signal);
 }
 
-async function aliasesOf(
+async function changeAliases(
   connection: QdrantConnection,
   scope: TenantScope,
+  actions: readonly QdrantRequest[],
   signal: AbortSignal | undefined,
-): Promise<string[]> {
-  const request = { operation: 'reading aliases', scope, signal };
-  const { aliases } = await connection.request(request, (client) => client.getAliases());
-  return aliases.map((alias) => alias.alias_name);
+): Promise<void> {
+  await connection.request({ operation: 'changing aliases', scope, signal }, (client) =>
+    client.updateCollectionAliases({ actions }),
+  );
 }
 
 /** All points of a collection of the tenant's own; of a shared one, all tenants' as the server describes it. */

@@ -1,10 +1,10 @@
+import { reservedKeys } from '../../core/vector-record.js';
 import type { CreateCollectionOptions } from '../../core/vector-store.js';
 import { InvalidInputError } from '../../errors.js';
 import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../internal/validate.js';
 import { makeMetadata } from './collection-metadata.js';
 import type { TenantScope } from './filter.js';
 import type { CollectionMode } from './naming.js';
-import { reservedKeys } from './payload.js';
 
 export type PayloadIndexType = 'keyword' | 'integer' | 'float' | 'bool' | 'datetime' | 'text' | 'uuid' | 'geo';
 

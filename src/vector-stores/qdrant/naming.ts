@@ -53,21 +53,6 @@ function requireNameLength(name: string): string {
   );
 }
 
-/** @throws {@link InvalidInputError} unless `value` is a non-empty string or a safe integer. */
-export function requireRecordId(value: unknown, position: number): string | number {
-  if (typeof value === 'string' && value !== '' && isWellFormed(value)) return value;
-  if (typeof value === 'number' && Number.isSafeInteger(value)) return value === 0 ? 0 : value;
-  throw new InvalidInputError(
-    `Expected the record id at position ${position} to be a non-empty string or a safe integer, got ${describeValue(value)}.`,
-    { position },
-  );
-}
-
-/** A lone surrogate has no UTF-8 form: two different ids would become one. */
-function isWellFormed(value: string): boolean {
-  return !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(value);
-}
-
 /**
  * The id of a record's point: UUIDv5 (RFC 9562) over tenant, table, record and vector type, so that storing a record again replaces it. Each
  * part is prefixed with its length, so that no two keys give the same text; the number 1 and the string '1' are two records.

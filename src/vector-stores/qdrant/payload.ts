@@ -1,70 +1,10 @@
 import type { JsonValue } from '../../core/vector-store.js';
-import { InvalidInputError, VectorStoreError } from '../../errors.js';
-import { describeValue } from '../../internal/validate.js';
+import { VectorStoreError } from '../../errors.js';
 import { type TenantScope, tenantValue } from './filter.js';
-
-/** Set by the store on every point; a caller's metadata may not hold them. They stand beside the metadata, as the platform has it. */
-export const reservedKeys = ['client_id', 'table_name', 'record_id'] as const;
-
-/** Qdrant's JSON parser ends at 128 levels. */
-const maxDepth = 64;
 
 /** Whose point it is, and of which record. */
 export function ownershipPayload(scope: TenantScope, recordId: string | number): Record<string, unknown> {
   return { client_id: tenantValue(scope), table_name: scope.tableName, record_id: recordId };
-}
-
-/**
- * A copy of a record's metadata that holds JSON and nothing else: no `toJSON`, getter or prototype can put another tenant's id on the wire.
- * Properties that are undefined are left out, as JSON does; everything else that JSON would change or drop is refused.
- *
- * @throws {@link InvalidInputError} with the record's position.
- */
-export function requireMetadata(value: unknown, position: number): Record<string, JsonValue> {
-  if (value === undefined) return {};
-  const metadata = copyObject(value, `the metadata at position ${position}`, position, 0);
-  for (const key of reservedKeys) {
-    if (Object.hasOwn(metadata, key)) {
-      throw new InvalidInputError(
-        `Expected the metadata at position ${position} to leave out \`${key}\`, which the store sets.`,
-        { position },
-      );
-    }
-  }
-  return metadata;
-}
-
-function copyJson(value: unknown, name: string, position: number, depth: number): JsonValue {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
-  if (Array.isArray(value)) {
-    requireDepth(depth, name, position);
-    return Array.from(value, (entry: unknown) => copyJson(entry, name, position, depth + 1));
-  }
-  return copyObject(value, name, position, depth);
-}
-
-function copyObject(value: unknown, name: string, position: number, depth: number): Record<string, JsonValue> {
-  if (!isPlainObject(value)) {
-    throw new InvalidInputError(`Expected ${name} to hold JSON values, got ${describeValue(value)}.`, { position });
-  }
-  requireDepth(depth, name, position);
-  const entries = Object.entries(value).filter(([, entry]) => entry !== undefined);
-  // fromEntries defines properties: assigning a key `__proto__` would change the copy's prototype instead.
-  return Object.fromEntries(entries.map(([key, entry]) => [key, copyJson(entry, name, position, depth + 1)]));
-}
-
-function isPlainObject(value: unknown): value is object {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  // Also a plain object of another realm (a vm context, a test runner).
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
-}
-
-function requireDepth(depth: number, name: string, position: number): void {
-  if (depth > maxDepth) {
-    throw new InvalidInputError(`Expected ${name} to be nested at most ${maxDepth} levels deep.`, { position });
-  }
 }
 
 export interface OwnedPayload {

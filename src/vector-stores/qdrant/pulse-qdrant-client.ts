@@ -1,5 +1,6 @@
 import process from 'node:process';
 import type { CallOptions } from '../../core/embedding-provider.js';
+import { requireRecordId } from '../../core/vector-record.js';
 import type { UpsertVectorsOptions, VectorRecord, VectorStore } from '../../core/vector-store.js';
 import { InvalidInputError } from '../../errors.js';
 import { rejectOnAbort } from '../../internal/reject-on-abort.js';
@@ -16,7 +17,7 @@ import { dropCollection } from './drop-collection.js';
 import { checkHealth, type VectorStoreHealth } from './health.js';
 import { describeCollection, listCollections, type QdrantCollectionDescription } from './list-collections.js';
 import { moveTenant } from './move-tenant.js';
-import { type CollectionMode, collectionName, pointId, requireRecordId } from './naming.js';
+import { type CollectionMode, collectionName, pointId } from './naming.js';
 import { optionsFromEnv, type PulseQdrantClientOptions, resolveOptions } from './options.js';
 import {
   type CountValuesOptions,
@@ -54,7 +55,8 @@ const placeholder = [1];
  * Vectors of many tenants on Qdrant, each seeing only its own: the tenant is in the filter of every request, and in a collection of its own or,
  * in the mode `shared`, in one index of its own. On a server, or in this process with `location`.
  *
- * Every request ends within `timeoutMs` and heeds its `signal`; one that found the server busy or away is sent again. A bad argument is an
+ * Every request ends within `timeoutMs` and heeds its `signal` (a change that was under way then may still be made); one that found the server busy or
+ * away is sent again. A bad argument is an
  * `InvalidInputError` before anything is sent, a failure a `VectorStoreError` naming the server. A table that has no collection is a
  * `VectorStoreError` with code `collection_not_found`.
  *

@@ -1,7 +1,8 @@
+import { requireRecordId } from '../../core/vector-record.js';
 import { InvalidInputError } from '../../errors.js';
 import type { Collection } from './collection-catalog.js';
 import type { QdrantConnection } from './connection.js';
-import { pointId, requireRecordId } from './naming.js';
+import { pointId } from './naming.js';
 import { readPage } from './read-records.js';
 import { searchSimilar, type VectorHit } from './search.js';
 import type { CheckedSearch, VectorSearchOptions } from './search-options.js';

@@ -1,9 +1,9 @@
+import { requireMetadata, requireRecordId } from '../../core/vector-record.js';
 import type { SparseVector, VectorRecord } from '../../core/vector-store.js';
 import { InvalidInputError } from '../../errors.js';
 import { describeValue } from '../../internal/validate.js';
 import type { TenantScope } from './filter.js';
-import { pointId, requireRecordId } from './naming.js';
-import { requireMetadata } from './payload.js';
+import { pointId } from './naming.js';
 import { requireSparseVector, requireVector } from './vectors.js';
 
 /** A server refuses bodies over 32 MB. */

@@ -26,7 +26,7 @@ export class Upsert {
   #storedCount = 0;
   /** Why nothing more is sent: it would fail in the same way. */
   #fatal: AiProviderError | undefined;
-  /** The caller's abort, or the end of the store. */
+  /** The caller's abort, the end of the store, or an `onProgress` that threw. */
   #interruption: { readonly reason: unknown } | undefined;
 
   constructor(connection: QdrantConnection, useCollection: UseCollection, options: UpsertVectorsOptions) {
@@ -83,6 +83,7 @@ export class Upsert {
       if (this.#fatal !== undefined) throw this.#fatal;
       await this.#useCollection((collection) => this.#upsert(collection, batch));
       this.#storedCount += batch.length;
+      this.#options.onProgress?.({ storedCount: this.#storedCount });
     } catch (error) {
       if (!isAiProviderError(error) || error.code === 'aborted_by_close') {
         this.#interruption ??= { reason: error };
@@ -90,9 +91,7 @@ export class Upsert {
       }
       if (!isAboutThisBatch(error)) this.#fatal ??= error;
       for (const { position, recordId } of batch) this.#failures.push({ position, recordId, error });
-      return;
     }
-    this.#options.onProgress?.({ storedCount: this.#storedCount });
   }
 
   async #begin(collection: Collection, batch: readonly CheckedRecord[]): Promise<void> {
@@ -103,7 +102,8 @@ export class Upsert {
   #check(collection: Collection, batch: readonly CheckedRecord[]): void {
     requireWritable(collection);
     requirePin(collection, this.#options.embeddingSpace);
-    requireDimension(collection, batch[0]!.vector.length);
+    const { vector, position } = batch[0]!;
+    requireDimension(collection, vector.length, position);
   }
 
   async #upsert(collection: Collection, batch: readonly CheckedRecord[]): Promise<void> {

@@ -258,6 +258,52 @@ describe('HybridProviderManager.generateText', () => {
   });
 });
 
+describe('HybridProviderManager.streamText', () => {
+  async function collect<Chunk>(chunks: AsyncIterable<Chunk>): Promise<Chunk[]> {
+    const all: Chunk[] = [];
+    for await (const chunk of chunks) all.push(chunk);
+    return all;
+  }
+
+  it('ends with the result, who made it and what it cost', async () => {
+    const { manager } = setUp(gatewayRow, localRow);
+    const chunks = await collect(manager.streamText('Hello', { tenantId: 1 }));
+    expect(chunks.slice(0, -1)).toEqual(['answer', 'of', 'wex_ai_gateway:1'].map((text) => ({ type: 'text', text })));
+    expect(chunks.at(-1)).toMatchObject({
+      type: 'end',
+      result: { text: 'answer of wex_ai_gateway:1', provider: 'wex_ai_gateway', cost: '0.0000003', failedOver: [] },
+    });
+  });
+
+  it('fails over before the first chunk, past those that stream no text', async () => {
+    const { manager, gateway } = setUp(
+      { ...gatewayRow, fallbackIntegrationId: 2 },
+      { ...localRow, fallbackIntegrationId: 5 },
+      { ...gatewayRow, id: 5 },
+    );
+    await manager.initializeProviders(1);
+    gateway.provider(1).onText = down();
+    const chunks = await collect(manager.streamText('Hello', { tenantId: 1 }));
+    expect(chunks.at(-1)).toMatchObject({
+      result: { integrationId: 5, failedOver: [{ code: 'unavailable' }, { code: 'unsupported_operation' }] },
+    });
+  });
+
+  it('closes a replaced provider only after its streams have ended', async () => {
+    const { manager, repository, gateway } = setUp(gatewayRow);
+    const stream = manager.streamText('Hello', { tenantId: 1 });
+    await stream.next();
+    const [old] = gateway.made;
+    repository.saveIntegration(integrationOf({ ...gatewayRow, aiModel: 'other' }));
+    await manager.generateText('Hello', { tenantId: 1 });
+    await new Promise(setImmediate);
+    expect(old!.closeCount).toBe(0);
+    await stream.return(undefined);
+    await new Promise(setImmediate);
+    expect(old!.closeCount).toBe(1);
+  });
+});
+
 describe('HybridProviderManager.health and initializeProviders', () => {
   it('reports every provider, a broken row included, without a call that costs', async () => {
     const { manager, gateway, local } = setUp(gatewayRow, localRow);

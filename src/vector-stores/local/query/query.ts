@@ -41,15 +41,19 @@ export function parseQuery(request: unknown, collection: Collection, depth = 0):
   if (!isObject(request)) throw formatError('a query must be an object');
   if (depth > maxPrefetchDepth) throw badInput(`prefetches may be nested ${maxPrefetchDepth} levels deep`);
   if (isObject(request.lookup_from)) throw badInput('the local engine has no `lookup_from`');
-  const { using, prefetch, score_threshold: scoreThreshold } = request;
+  const { prefetch } = request;
+  const using = request.using ?? unnamedVector;
+  const scoreThreshold = request.score_threshold ?? Number.NEGATIVE_INFINITY;
+  if (typeof using !== 'string') throw formatError('`using` must be the name of a vector');
+  if (typeof scoreThreshold !== 'number') throw formatError('`score_threshold` must be a number');
   const prefetches = prefetch === undefined || prefetch === null ? [] : Array.isArray(prefetch) ? prefetch : [prefetch];
   return {
     ranking: parseRanking(request.query),
-    vectorName: typeof using === 'string' ? using : unnamedVector,
+    vectorName: using,
     filter: parseOptionalFilter(request.filter, collection),
     limit: readCount(request, 'limit', defaultLimit, 1),
     offset: readCount(request, 'offset', 0, 0),
-    scoreThreshold: typeof scoreThreshold === 'number' ? scoreThreshold : Number.NEGATIVE_INFINITY,
+    scoreThreshold,
     prefetch: prefetches.map((one) => parseQuery(one, collection, depth + 1)),
   };
 }

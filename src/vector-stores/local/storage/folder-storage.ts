@@ -47,21 +47,39 @@ export class FolderStorage {
 
   async load(): Promise<{ collections: Map<string, OpenCollection>; aliases: Map<string, string> }> {
     const collections = new Map<string, OpenCollection>();
-    for (const entry of await readdir(this.#collections)) {
-      const folder = join(this.#collections, entry);
-      const found = entry.startsWith(deletedPrefix) ? undefined : await CollectionFiles.open(folder);
-      // What was being deleted, or was never completely created.
-      if (!found) await rm(folder, { recursive: true });
-      else collections.set(found.collection.config.name, new OpenCollection(found.collection, found.files));
+    try {
+      for (const entry of await readdir(this.#collections)) await this.#loadCollection(entry, collections);
+      return { collections, aliases: await this.#loadAliases(collections) };
+    } catch (error) {
+      await Promise.all([...collections.values()].map((open) => open.close()));
+      throw error;
     }
-    const aliases = await readJson(join(this.#folder, aliasFile));
-    return { collections, aliases: new Map(Object.entries(isObject(aliases) ? aliases : {}) as [string, string][]) };
+  }
+
+  async #loadCollection(entry: string, collections: Map<string, OpenCollection>): Promise<void> {
+    const folder = join(this.#collections, entry);
+    const found = entry.startsWith(deletedPrefix) ? undefined : await CollectionFiles.open(folder);
+    // What was being deleted, or was never completely created.
+    if (!found) await rm(folder, { recursive: true });
+    else collections.set(found.collection.config.name, new OpenCollection(found.collection, found.files));
+  }
+
+  /** A crash may have come between the removal of a collection and that of its aliases. */
+  async #loadAliases(collections: ReadonlyMap<string, OpenCollection>): Promise<Map<string, string>> {
+    const saved = await readJson(join(this.#folder, aliasFile));
+    const all = Object.entries(isObject(saved) ? saved : {}) as [string, string][];
+    const aliases = new Map(all.filter(([, name]) => collections.has(name)));
+    if (aliases.size < all.length) await this.saveAliases(aliases);
+    return aliases;
   }
 
   async create(config: CollectionConfig): Promise<OpenCollection> {
     const folder = join(this.#collections, folderName(config.name));
     await mkdir(folder);
-    const { collection, files } = await CollectionFiles.create(folder, config);
+    const { collection, files } = await CollectionFiles.create(folder, config).catch(async (error: unknown) => {
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    });
     await syncFolder(this.#collections);
     return new OpenCollection(collection, files);
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { isEmbeddingModelName } from '../../../../src/providers/wex-gateway/embedding-model-name.js';
 import {
-  isEmbeddingModelName,
   resolveWexGatewayOptions,
   type WexGatewayOptions,
   wexGatewaySettingsFromIntegration,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { collectionName, pointId, requireRecordId } from '../../../../src/vector-stores/qdrant/naming.js';
+import { collectionName, pointId } from '../../../../src/vector-stores/qdrant/naming.js';
 
 describe('collectionName', () => {
   it('is the name that the platform uses', () => {
@@ -64,15 +64,5 @@ describe('pointId', () => {
       }),
       { numRuns: 2000 },
     );
-  });
-});
-
-describe('requireRecordId', () => {
-  it.each(['', 1.5, Number.NaN, 2 ** 53, null, undefined, {}, [], true, 'a\ud800'])('refuses %j', (id) => {
-    expect(() => requireRecordId(id, 3)).toThrowError(expect.objectContaining({ code: 'invalid_input', position: 3 }));
-  });
-
-  it('takes -0 for 0', () => {
-    expect(Object.is(requireRecordId(-0, 0), 0)).toBe(true);
   });
 });

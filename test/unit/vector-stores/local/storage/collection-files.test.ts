@@ -150,6 +150,39 @@ describe('a damaged file', () => {
   });
 });
 
+describe('the files of a collection', () => {
+  const corrupt = expect.objectContaining({ code: 'storage_corrupt' });
+
+  it('hold nothing of what was cut off, once they were opened', async () => {
+    const { files, ends } = await writeThree();
+    const image = await crashImage(folder);
+    await truncate(join(image, '00000000.log'), (ends[3] as number) - 1);
+    const opened = await CollectionFiles.open(image);
+    expect((await stat(join(image, '00000000.log'))).size).toBe(ends[2]);
+    await opened?.files.close();
+    await files.close();
+  });
+
+  it('are those that their names say', async () => {
+    const { files } = await writeThree();
+    const image = await crashImage(folder);
+    await cp(join(image, '00000000.log'), join(image, '00000001.log'));
+    await expect(CollectionFiles.open(image)).rejects.toEqual(corrupt);
+    await files.close();
+  });
+
+  it('are all there: a log before the last is whole, and none is missing', async () => {
+    const { files, ends } = await writeThree();
+    const image = await crashImage(folder);
+    await writeFile(join(image, '00000001.log'), encodeFileHeader(1));
+    await truncate(join(image, '00000000.log'), (ends[3] as number) - 1);
+    await expect(CollectionFiles.open(image)).rejects.toEqual(corrupt);
+    await rm(join(image, '00000000.log'));
+    await expect(CollectionFiles.open(image)).rejects.toEqual(corrupt);
+    await files.close();
+  });
+});
+
 describe('a snapshot', () => {
   /** Writes until the logs were compacted, and returns how many points there are. */
   async function writeUntilCompacted(): Promise<CollectionFiles> {
