@@ -309,6 +309,24 @@ describe('secrets', () => {
     expect(inspect(provider(), { depth: 20, showHidden: true })).not.toContain(apiKey);
   });
 
+  it('never logs them either', async () => {
+    const lines: unknown[] = [];
+    const log = (fields: unknown, message: string) => lines.push(fields, message);
+    const logger = { debug: log, info: log, warn: log, error: log };
+    const secret = 'a very private sentence';
+    const error = { message: `${secret} ${apiKey}`, code: apiKey, type: secret };
+    gateway.fault = () => ({ kind: 'status', status: 500, error, headers: { 'x-request-id': apiKey } });
+    const usageRecorder = { record: () => Promise.reject(new Error(secret)) };
+    await failureOf(provider({ logger, maxRetries: 1 }).generateEmbeddings([secret]));
+    gateway.fault = () => undefined;
+    await provider({ logger, usageRecorder }).generateText(secret);
+    const shown = inspect(lines, { depth: 20 });
+    expect(shown).toContain('Retrying');
+    expect(shown).toContain('Usage could not be recorded');
+    expect(shown).not.toContain(apiKey);
+    expect(shown).not.toContain(secret);
+  });
+
   it('refuses a key that cannot stand in a header without showing it', () => {
     const bad = `${apiKey}\n`;
     expect(() => provider({ apiKey: bad })).toThrow(/apiKey/);

@@ -6,7 +6,7 @@ import type { TextChunk, TextMessage, TextOptions, TextPrompt } from '../../src/
 import type { UsageEvent } from '../../src/core/usage-recorder.js';
 import type { WexGatewayOptions } from '../../src/providers/wex-gateway/wex-gateway-options.js';
 import { WexGatewayProvider } from '../../src/providers/wex-gateway/wex-gateway-provider.js';
-import { FakeGateway, type FakeMessage } from '../../src/testing/index.js';
+import { FakeGateway, type FakeMessage, type GatewayFault } from '../../src/testing/index.js';
 
 const apiKey = 'sk-test-4f9d8a7b6c5e';
 let gateway: FakeGateway;
@@ -205,6 +205,32 @@ describe('the model by tier', () => {
     const result = await provider.generateText('hello', { tier: 'complex' });
     expect(result).toMatchObject({ model: 'azure-gpt-4o-mini' });
     expect(result.modelChoice).toBeUndefined();
+  });
+});
+
+describe('a fault that may pass', () => {
+  it.each<GatewayFault>([
+    { kind: 'reset' },
+    { kind: 'reset_in_body' },
+    { kind: 'truncated_json' },
+    { kind: 'stall' },
+    { kind: 'stall_in_body' },
+    { kind: 'status', status: 429, headers: { 'retry-after-ms': '20' } },
+    { kind: 'status', status: 500, error: '<h1>Internal Server Error</h1>' },
+  ])('is mended by one more request: %j', async (fault) => {
+    gateway.fault = ({ number }) => (number === 1 ? fault : undefined);
+    completion = 'an answer';
+    const timeoutMs = fault.kind.startsWith('stall') ? 1500 : 20_000;
+    const { text } = await makeProvider({ timeoutMs, deadlineMs: 20_000 }).generateText('a');
+    expect(text).toBe('an answer');
+    expect(gateway.requests).toHaveLength(2);
+    expect(events).toHaveLength(1);
+  });
+
+  it('is an error without another request where it does not pass', async () => {
+    gateway.fault = () => ({ kind: 'status', status: 429, error: { code: 'insufficient_quota' } });
+    await expect(provider.generateText('a')).rejects.toMatchObject({ code: 'quota_exceeded', isRetryable: false });
+    expect(gateway.requests).toHaveLength(1);
   });
 });
 
