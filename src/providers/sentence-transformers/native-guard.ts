@@ -32,14 +32,20 @@ function waitForNativeCode(): void {
   for (const state of guarded) Atomics.wait(state, busy, 1, longestWaitMs);
 }
 
+/** How many calls are under way in this thread: an urgent one is served between two runs of another. */
+let depth = 0;
+
 /** On the worker's side: runs native code, unless the process is about to exit. */
 export async function runNative<Result>(state: GuardState, run: () => Promise<Result>): Promise<Result> {
+  depth++;
   Atomics.store(state, busy, 1);
   try {
     if (Atomics.load(state, stop) === 1) throw new Error('the process exits');
     return await run();
   } finally {
-    Atomics.store(state, busy, 0);
-    Atomics.notify(state, busy);
+    if (--depth === 0) {
+      Atomics.store(state, busy, 0);
+      Atomics.notify(state, busy);
+    }
   }
 }
