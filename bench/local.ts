@@ -8,7 +8,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pr
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { SentenceTransformersProvider } from '../dist/index.js';
+import { SentenceTransformersProvider } from '@pulse/ai-providers';
 import {
   type AddLinear,
   buildBertGraph,
@@ -78,9 +78,9 @@ const dynamicInt8: AddLinear = (graph, input, { name, weight, bias, inputSize, o
   const inputs = [
     input,
     graph.tensor(`${name}.weight`, 'int8', [inputSize, outputSize], values),
-    graph.float32(`${name}.weight_scale`, [outputSize], scales),
+    graph.floats(`${name}.weight_scale`, [outputSize], scales),
     graph.tensor(`${name}.weight_zero_point`, 'int8', [outputSize], new Int8Array(outputSize)),
-    graph.float32(`${name}.bias`, [outputSize], bias),
+    graph.floats(`${name}.bias`, [outputSize], bias),
   ];
   return graph.node('DynamicQuantizeMatMul', inputs, { domain: 'com.microsoft' });
 };

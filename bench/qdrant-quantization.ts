@@ -58,6 +58,8 @@ async function main(serverUrl: string): Promise<void> {
     await store.close();
   }
   await writeSection('qdrant-quantization', [
+    '## Quantisation on a Qdrant server',
+    '',
     `${count.toLocaleString('en')} clustered vectors of ${dimension} dimensions, ${queryCount} queries one after another, filtered by tenant.`,
     '',
     '| quantisation | ingest, points/s | search p50 | p99 | recall@10 |',

@@ -75,7 +75,13 @@ export {
   type UpsertFailure,
   VectorStoreError,
 } from './errors.js';
-export type { LocalModelOptions, SentenceTransformersOptions } from './providers/sentence-transformers/options.js';
+export type { Dtype } from './providers/sentence-transformers/dtype.js';
+export type { DownloadProgress } from './providers/sentence-transformers/hub/hub-settings.js';
+export {
+  type LocalModelOptions,
+  localModelOptionsFromEnv,
+  type SentenceTransformersOptions,
+} from './providers/sentence-transformers/options.js';
 export { sentenceTransformersKind } from './providers/sentence-transformers/sentence-transformers-kind.js';
 export { SentenceTransformersProvider } from './providers/sentence-transformers/sentence-transformers-provider.js';
 export { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './providers/wex-gateway/wex-gateway-kind.js';

@@ -25,6 +25,7 @@ export function barChart(title: string, bars: readonly Bar[]): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${labelWidth + barsWidth + 80} ${height}" font-family="sans-serif" font-size="12" fill="#7d8590">`,
     `<title>${escapeXml(title)}</title>`,
+    `<title>${escapeXml(title)}</title>`,
     `<text x="8" y="22" font-size="15">${escapeXml(title)}</text>`,
     ...lines,
     '</svg>',

@@ -6,7 +6,10 @@ import type { TestApi } from './test-api.js';
 
 export interface IsolationFixture {
   readonly store: VectorStore;
-  /** Makes the collection of a tenant's table for vectors of 3 dimensions, in whichever way is to be tested. */
+  /**
+   * Makes the collection of a tenant's table for vectors of 3 dimensions, in whichever way is to be tested; where the store has `searchHybrid` with
+   * sparse vectors, where it has `countValues` with an index of the keywords `secret` and `tags`. Called again for a table that exists.
+   */
   createTable(tenantId: number, tableName: string): Promise<void>;
   /** Removes the collections of the tenants that the suite used. */
   close(tenantIds: readonly number[]): Promise<void>;
@@ -58,7 +61,7 @@ export function vectorStoreIsolation(testApi: TestApi, options: VectorStoreIsola
     });
 
     for (const [method, isolationCase] of Object.entries(isolationCases)) {
-      it(`${method} touches only the caller's points`, async () => {
+      it(`${method}, where the store has it, touches only the caller's points`, async () => {
         if (!methodsOf(fixture.store).includes(method)) return;
         const tenantId = world.tenantIds[0]!;
         const attack = world.plainAttack(tenantId);

@@ -32,7 +32,7 @@ for (const [line, Client] of [
   vectorStoreIsolation(testApi, {
     name: `the real client ${line} over HTTP`,
     fastCheck: fc,
-    attackCount: 300,
+    attackCount: 150,
     open: async () => {
       const { store, close } = await open();
       return isolationFixture(store, 'shared', close);

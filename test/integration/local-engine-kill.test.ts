@@ -17,6 +17,7 @@ it(`loses no acknowledged write over ${kills} SIGKILLs, and never shows half of 
     const report = await killWriters({ folder: join(folder, 'store'), writerScript, kills, seed: 1 });
     expect(report.kills).toBe(kills);
     expect(report.acknowledgedOperations).toBeGreaterThan(kills);
+    expect(report.snapshots).toBeGreaterThan(0);
     console.info(`${kills} kills: ${JSON.stringify(report)}`);
   } finally {
     await rm(folder, { recursive: true });

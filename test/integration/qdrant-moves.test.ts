@@ -136,6 +136,31 @@ describe('moveTenant', () => {
     expect(await openStore().countRecords(1, 'docs')).toBe(records.length + 1);
   });
 
+  it.each(['shared', 'collection'] as const)(
+    'lets one of two calls go on, to %s, and loses nothing that is written after',
+    async (to) => {
+      if (to === 'collection') await openStore().moveTenant(1, 'docs', 'shared');
+      const move = async (delay: number): Promise<unknown> => {
+        for (let turn = 0; turn < delay; turn++) await new Promise((resolve) => setImmediate(resolve));
+        await openStore().moveTenant(1, 'docs', to);
+        // The tenant writes as soon as it can.
+        return openStore().upsertVectorsBatch(1, 'docs', [{ recordId: `after ${delay}`, vector: [1, 1, 1] }]);
+      };
+      for (let delay = 0; delay < 40; delay += 3) {
+        const outcomes = await Promise.allSettled([move(0), move(delay)]);
+        const failures = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => reason);
+        for (const failure of failures) expect(failure).toMatchObject({ name: 'VectorStoreError' });
+        await openStore().moveTenant(1, 'docs', to);
+        const kept = await openStore().getRecords(1, 'docs', ['after 0', `after ${delay}`]);
+        const written = new Set([0, delay].filter((_, i) => outcomes[i]!.status === 'fulfilled'));
+        expect(kept.length).toBeGreaterThanOrEqual(written.size);
+        await openStore().deleteRecords(1, 'docs', ['after 0', `after ${delay}`]);
+        expect(await openStore().countRecords(1, 'docs')).toBe(records.length);
+        await openStore().moveTenant(1, 'docs', to === 'shared' ? 'collection' : 'shared');
+      }
+    },
+  );
+
   it('gives points that the platform stored under ids of its own the ids of this library', async () => {
     const payload = { client_id: 3, table_name: 'docs', record_id: 5, title: 'x' };
     await local.createCollection('client_3_docs', { vectors: { size: 3, distance: 'Cosine' } });
@@ -147,6 +172,16 @@ describe('moveTenant', () => {
     const ids = await openStore().upsertVectorsBatch(3, 'docs', [{ recordId: 5, vector: [0, 1, 0] }]);
     expect(await openStore().searchSimilar(3, 'docs', [0, 1, 0])).toMatchObject([{ id: ids[0], recordId: 5 }]);
     expect(await openStore().countRecords(3, 'docs')).toBe(1);
+  });
+
+  it('does not take somebody else’s collection for a shared one', async () => {
+    await local.createCollection('shared_docs', { vectors: { size: 3, distance: 'Cosine' } });
+    await expect(openStore().createCollection(9, 'docs', { vectorSize: 3, mode: 'shared' })).rejects.toMatchObject({
+      code: 'unsupported_operation',
+    });
+    await expect(openStore().moveTenant(1, 'docs', 'shared')).rejects.toMatchObject({ code: 'collection_not_found' });
+    await openStore().createCollection(9, 'docs', { vectorSize: 3 });
+    await readersSeeEverything();
   });
 
   it('does not put two embedding spaces together', async () => {
@@ -262,6 +297,18 @@ describe('rebuildCollection', () => {
     await rebuild.commit({ allowFewer: true });
     expect(await openStore().countRecords(1, 'docs')).toBe(records.length - 1);
     await expect(rebuild.abort()).rejects.toMatchObject({ code: 'unsupported_operation' });
+  });
+
+  it('does not go back to an older build that was begun before', async () => {
+    const older = await openStore().rebuildCollection(1, 'docs', options);
+    const same = await openStore().rebuildCollection(1, 'docs', options);
+    await same.upsertVectorsBatch(1, rebuilt);
+    await same.commit();
+    const later = await openStore().rebuildCollection(1, 'docs', { ...options, embeddingSpace: 'c' });
+    await later.upsertVectorsBatch(1, rebuilt);
+    await later.commit();
+    await expect(older.commit({ allowFewer: true })).rejects.toMatchObject({ code: 'unsupported_operation' });
+    expect(await openStore().describeCollection(1, 'docs')).toMatchObject({ embeddingSpace: 'c' });
   });
 
   it('is taken up again only with the same options, and can be given up', async () => {

@@ -31,8 +31,13 @@ describe('a worker thread that dies', () => {
   afterEach(() => void workers.splice(0));
   afterAll(() => void process.off('worker', remember));
 
-  /** Ends the newest thread from outside, as a crash would. */
-  const killWorker = async (): Promise<void> => void (await workers.at(-1)!.terminate());
+  /** Makes the newest thread die of an uncaught exception: it expects requests, and `null` is none. */
+  const killWorker = async (): Promise<void> => {
+    const worker = workers.at(-1)!;
+    const ended = new Promise((end) => worker.once('exit', end));
+    worker.postMessage(null);
+    await ended;
+  };
 
   const nextWorker = async (count: number): Promise<void> => {
     while (workers.length < count) await once(process, 'worker');
@@ -80,6 +85,30 @@ describe('the host process', () => {
     );
     const { stdout } = await run(process.execPath, ['--import', 'tsx', script], { cwd: root, timeout: 25_000 });
     expect(stdout).toBe('384\n');
+  });
+});
+
+describe('a process that exits in the middle of a run', () => {
+  const exits = {
+    'process.exit()': 'process.exit(7)',
+    'an uncaught exception': "throw new Error('a bug of the host')",
+  };
+
+  it.each(Object.entries(exits))('by %s is not brought down by the native code', async (_, statement) => {
+    const script = join(folder, 'exits.mts');
+    await writeFile(
+      script,
+      `import { SentenceTransformersProvider } from ${JSON.stringify(providerFile)};
+       const provider = new SentenceTransformersProvider({ cacheFolder: ${JSON.stringify(cacheFolder)} });
+       await provider.embedQuery('warm');
+       void provider.generateEmbeddings(Array(5000).fill('a text that is being embedded '.repeat(20)));
+       setTimeout(() => { ${statement} }, 60);`,
+    );
+    const failure = await run(process.execPath, ['--import', 'tsx', script], { cwd: root, timeout: 25_000 }).catch(
+      (error: { readonly code: number; readonly signal: string | null; readonly stderr: string }) => error,
+    );
+    expect(failure).toMatchObject({ code: statement.includes('exit') ? 7 : 1, signal: null });
+    expect(failure.stderr).not.toContain('Napi::Error');
   });
 });
 

@@ -28,7 +28,7 @@ export async function buildOnnx(folder: string, options: BuildOnnxOptions): Prom
 
 function graphOptions({ dtype, int8Scales }: BuildOnnxOptions): BertGraphOptions {
   if (dtype === 'fp32') return {};
-  if (dtype === 'fp16') throw new Error('fp16 cannot be built from safetensors; it needs onnx/model_fp16.onnx');
+  if (dtype === 'fp16') return { floatType: 'float16' };
   if (int8Scales === undefined) {
     throw new Error('int8 can be built for all-MiniLM-L6-v2 only; other models need onnx/model_int8.onnx');
   }

@@ -1,50 +1,24 @@
 import { AiProviderError } from '../../errors.js';
-import { BatchQueue, type QueuedText } from './batch-queue.js';
+import { withResolvers } from '../../internal/with-resolvers.js';
+import { BatchQueue } from './batch-queue.js';
+import {
+  concatenate,
+  deliver,
+  type EmbeddedTexts,
+  type EmbedOptions,
+  type Job,
+  type TokenizedText,
+} from './embedding-job.js';
 import type { ModelManifest } from './model-manifest.js';
 import { RunBudget } from './run-budget.js';
 import { mostCharactersPerToken } from './text-start.js';
 import type { WorkerHandle } from './worker-handle.js';
 import { WorkerPool, type WorkerPoolOptions } from './worker-pool.js';
-import type { DeviceReport, TokenizedTexts } from './worker-protocol.js';
+import type { DeviceReport } from './worker-protocol.js';
 
 export interface EngineOptions extends WorkerPoolOptions {
   /** The most tokens of a run, padding counted; undefined to find the best on this machine. */
   readonly maxTokensPerRun: number | undefined;
-}
-
-export interface EmbedOptions {
-  readonly signal: AbortSignal;
-  /** Put before each text; may be empty. */
-  readonly prompt: string;
-  /** Urgent texts overtake all others. */
-  readonly isUrgent: boolean;
-  readonly maxTextsPerRun: number;
-  /** Makes of a pooled vector what the caller gets; called as each run ends, so that a large call never holds up the host's thread. */
-  finish(vector: Float32Array): Float32Array;
-}
-
-export interface EmbeddedTexts {
-  /** Views into one buffer a run. */
-  readonly vectors: Float32Array[];
-  readonly tokenCount: number;
-}
-
-/** What a caller waits for. */
-interface Job {
-  readonly texts: readonly string[];
-  readonly options: EmbedOptions;
-  readonly vectors: Float32Array[];
-  /** The first text that was not yet sent to a tokenizer. */
-  nextText: number;
-  remaining: number;
-  tokenCount: number;
-  isSettled: boolean;
-  settle(error?: unknown): void;
-}
-
-interface TokenizedText extends QueuedText {
-  readonly job: Job;
-  readonly position: number;
 }
 
 interface Run {
@@ -254,32 +228,4 @@ export class EmbeddingEngine {
     this.#runs.delete(run);
     this.#dispatch();
   }
-}
-
-function concatenate(texts: readonly TokenizedText[]): TokenizedTexts {
-  const lengths = Int32Array.from(texts, (text) => text.tokenIds.length);
-  const skipped = Int32Array.from(texts, (text) => text.skipped);
-  const tokenIds = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
-  let offset = 0;
-  for (const text of texts) {
-    tokenIds.set(text.tokenIds, offset);
-    offset += text.tokenIds.length;
-  }
-  return { tokenIds, lengths, skipped };
-}
-
-function deliver({ job, position }: TokenizedText, vector: Float32Array): void {
-  job.vectors[position] = job.options.finish(vector);
-  if (--job.remaining === 0) job.settle();
-}
-
-/** `Promise.withResolvers`, which Node 20 lacks. */
-function withResolvers<Value>() {
-  let resolve!: (value: Value) => void;
-  let reject!: (reason: unknown) => void;
-  const promise = new Promise<Value>((onResolve, onReject) => {
-    resolve = onResolve;
-    reject = onReject;
-  });
-  return { promise, resolve, reject };
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { AiProviderError } from '../../errors.js';
 import type { DownloadProgress } from './hub/hub-settings.js';
+import { guardWorker } from './native-guard.js';
 import { deserializeError, type ResultOf, type WorkerRequest, type WorkerResponse } from './worker-protocol.js';
 
 type RequestType = keyof ResultOf;
@@ -25,10 +26,18 @@ export class WorkerHandle {
   /** Called once when the thread ended without being asked to. */
   readonly #onCrash: (error: AiProviderError) => void;
   #isTerminated = false;
+  readonly #exited: Promise<void>;
 
   constructor(onCrash: (error: AiProviderError) => void) {
     this.#onCrash = onCrash;
-    this.#worker = new Worker(workerFile(), { name: 'pulse-embedding' });
+    const guard = guardWorker();
+    this.#worker = new Worker(workerFile(), { name: 'pulse-embedding', workerData: guard.state });
+    this.#exited = new Promise((ended) => {
+      this.#worker.once('exit', () => {
+        guard.release();
+        ended();
+      });
+    });
     this.#worker.unref();
     this.#worker.on('message', (response: WorkerResponse) => this.#settle(response));
     this.#worker.on('error', (cause) => this.#fail(cause));
@@ -65,9 +74,12 @@ export class WorkerHandle {
     pending.reject(new AiProviderError('The request was withdrawn.', { code: 'aborted_by_close' }));
   }
 
+  /** Ends the thread after the run under way; see native-guard.ts for why not at once. */
   async terminate(): Promise<void> {
     this.#isTerminated = true;
-    await this.#worker.terminate();
+    this.#worker.ref();
+    this.#worker.postMessage({ type: 'exit', id: 0 } satisfies WorkerRequest);
+    await this.#exited;
   }
 
   #settle(response: WorkerResponse): void {

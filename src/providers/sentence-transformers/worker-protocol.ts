@@ -15,6 +15,8 @@ export type WorkerRequest = { readonly id: number } & (
     }
   | { readonly type: 'run'; readonly texts: TokenizedTexts; readonly isUrgent: boolean }
   | { readonly type: 'cancel'; readonly target: number }
+  /** Ends the thread as soon as it is not inside of native code. */
+  | { readonly type: 'exit' }
 );
 
 export type Device = 'auto' | 'cpu' | 'cuda';
@@ -50,6 +52,7 @@ export interface ResultOf {
   readonly tokenize: TokenizedTexts;
   readonly run: RunResult;
   readonly cancel: null;
+  readonly exit: null;
 }
 
 export type WorkerResponse =

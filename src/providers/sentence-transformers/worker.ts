@@ -1,16 +1,20 @@
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { EmbeddingModel } from './embedding-model.js';
 import { resolveModel } from './model-source.js';
+import { type GuardState, runNative } from './native-guard.js';
 import { Tokenizer } from './tokenizer.js';
 import { serializeError, type WorkerRequest, type WorkerResponse } from './worker-protocol.js';
 
 const port = parentPort!;
+const guard = workerData as GuardState;
 const waiting: WorkerRequest[] = [];
 let isBusy = false;
 let tokenizer: Tokenizer | undefined;
 let model: EmbeddingModel | undefined;
 
 port.on('message', (request: WorkerRequest) => {
+  // Messages come between two native calls, never during one.
+  if (request.type === 'exit') process.exit();
   if (request.type === 'cancel') {
     const index = waiting.findIndex(({ id }) => id === request.target);
     if (index >= 0) waiting.splice(index, 1);
@@ -56,14 +60,14 @@ async function answer(request: WorkerRequest): Promise<void> {
       respond({ id, value });
     } else if (request.type === 'load') {
       tokenizer = await Tokenizer.load(request.manifest);
-      model = await EmbeddingModel.load(request.manifest, request.session);
+      model = await runNative(guard, () => EmbeddingModel.load(request.manifest, request.session));
       respond({ id, value: model.device });
     } else if (request.type === 'tokenize') {
       const value = tokenizer!.encodeAll(request.texts, request.prompt);
       respond({ id, value }, [value.tokenIds.buffer, value.lengths.buffer, value.skipped.buffer]);
     } else if (request.type === 'run') {
       const started = performance.now();
-      const vectors = await model!.embed(request.texts, serveUrgent);
+      const vectors = await runNative(guard, () => model!.embed(request.texts, serveUrgent));
       respond({ id, value: { vectors, milliseconds: performance.now() - started } }, [vectors.buffer]);
     }
   } catch (error) {

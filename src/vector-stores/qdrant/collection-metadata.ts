@@ -17,6 +17,8 @@ export interface CollectionMetadata {
   readonly pulse_superseded_by?: string | null;
   /** The mode that the tenant's points are on their way to; see `moveTenant`. */
   readonly pulse_moving_to?: CollectionMode | null;
+  /** Which call of `moveTenant` does the moving: of two, the later one. */
+  readonly pulse_mover?: string | null;
   /** What to restore when a bulk load ends; see `bulkLoad`. */
   readonly pulse_bulk_load?: { readonly indexing_threshold: number | null; readonly until: string } | null;
 }

@@ -106,6 +106,7 @@ export class CollectionRebuild {
     const current = await this.#catalog.require(tenantId, tableName, signal);
     if (current.scope.collection !== this.#next.scope.collection) {
       requireWritable(current);
+      requireNewer(this.#next, current);
       if (!options.allowFewer) await this.#requireAsMany(current, signal);
       await this.#swap(current, signal);
     }
@@ -193,6 +194,15 @@ async function changeAliases(
 ): Promise<void> {
   await connection.request({ operation: 'changing aliases', scope, signal }, (client) =>
     client.updateCollectionAliases({ actions }),
+  );
+}
+
+/** Another process may have committed a later build meanwhile. */
+function requireNewer(next: Collection, current: Collection): void {
+  if (generationOf(next) > generationOf(current)) return;
+  throw new VectorStoreError(
+    `The collection ${next.scope.collection} is older than ${current.scope.collection}, which serves now; begin another rebuild.`,
+    { code: 'unsupported_operation', collection: next.scope.collection },
   );
 }
 

@@ -25,6 +25,11 @@ export interface CopyEnd {
   readonly collection: Collection;
 }
 
+export interface PointCopyOptions extends CopyOptions {
+  /** Asked before anything is written; throws where this copy is no longer to go on. */
+  readonly mayGoOn?: () => Promise<void>;
+}
+
 export interface CopyOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told after each page of up to 256 points, with how many were compared in this pass and how many were written in all. */
@@ -40,7 +45,7 @@ export interface CopyOptions {
  * @returns How many points the source, and now the target, holds.
  * @throws `VectorStoreError`.
  */
-export async function copyPoints(source: CopyEnd, target: CopyEnd, options: CopyOptions = {}): Promise<number> {
+export async function copyPoints(source: CopyEnd, target: CopyEnd, options: PointCopyOptions = {}): Promise<number> {
   let copiedCount = 0;
   for (let pass = 0; pass < maxPasses; pass++) {
     let comparedCount = 0;
@@ -50,13 +55,14 @@ export async function copyPoints(source: CopyEnd, target: CopyEnd, options: Copy
         toRecord(source.collection.scope, target.collection.scope, point, comparedCount + i),
       );
       const different = await withoutEqual(target, records, options.signal);
+      if (different.length > 0) await options.mayGoOn?.();
       await writeRecords(target, different, options.signal);
       differences += different.length;
       copiedCount += different.length;
       comparedCount += page.length;
       options.onProgress?.({ comparedCount, copiedCount });
     }
-    differences += await prune(source, target, options.signal);
+    differences += await prune(source, target, options);
     if (differences === 0) return comparedCount;
   }
   throw new VectorStoreError(
@@ -125,7 +131,7 @@ async function writeRecords(
 }
 
 /** Deletes what the target has and the source has not, such as a record that was deleted between two passes. */
-async function prune(source: CopyEnd, target: CopyEnd, signal: AbortSignal | undefined): Promise<number> {
+async function prune(source: CopyEnd, target: CopyEnd, { signal, mayGoOn }: PointCopyOptions): Promise<number> {
   const { tenantId, tableName } = target.collection.scope;
   const sourceIds = new Set<string>();
   for await (const page of pagesOf(source, false, signal)) {
@@ -139,6 +145,7 @@ async function prune(source: CopyEnd, target: CopyEnd, signal: AbortSignal | und
     const ids = page.map(({ id }) => String(id)).filter((id) => !sourceIds.has(id));
     if (ids.length === 0) continue;
     const { scope } = target.collection;
+    await mayGoOn?.();
     await target.connection.change({ operation: 'copying', scope, signal }, (client) =>
       client.delete(scope.collection, { wait: true, filter: tenantFilter(scope, undefined, { has_id: ids }) }),
     );

@@ -22,7 +22,8 @@ export async function createCollection(
     const mode = options.mode ?? 'collection';
     const scope = { tenantId, tableName, mode, collection: collectionName(tenantId, tableName, mode) };
     await createIfAbsent(connection, scope, options, signal);
-    collection = await catalog.require(tenantId, tableName, signal);
+    collection = await catalog.find(tenantId, tableName, signal);
+    if (collection === undefined) throw notOurs(scope);
   }
   requireMode(collection, options);
   requireDimension(collection, options.vectorSize);
@@ -54,6 +55,13 @@ export async function createIfAbsent(
   } catch (error) {
     if (!(error instanceof VectorStoreError) || !isConflict(error)) throw error;
   }
+}
+
+function notOurs({ collection }: TenantScope): VectorStoreError {
+  return new VectorStoreError(
+    `The collection ${collection} cannot be used: one of that name exists that was not made by this library, or somebody dropped it a moment ago.`,
+    { code: 'unsupported_operation', collection },
+  );
 }
 
 function isConflict(error: VectorStoreError): boolean {

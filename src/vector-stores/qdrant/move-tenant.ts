@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { VectorStoreError } from '../../errors.js';
 import {
@@ -10,7 +11,7 @@ import {
 import type { CollectionMetadata } from './collection-metadata.js';
 import { checkCollectionOptions } from './collection-request.js';
 import type { QdrantConnection } from './connection.js';
-import { type CopyOptions, copyPoints } from './copy-points.js';
+import { type CopyEnd, type CopyOptions, copyPoints } from './copy-points.js';
 import { createIfAbsent, createIndexes, indexesOf } from './create-collection.js';
 import { buildsOf, deleteBuild, deleteTenant } from './drop-collection.js';
 import { type CollectionMode, collectionName } from './naming.js';
@@ -62,9 +63,11 @@ async function toShared(move: Move, own: Collection | undefined, shared: Collect
   if (own.metadata?.pulse_moving_to === 'collection') throw otherWay(own, 'collection');
   const target = shared ?? (await createLike(move, own, 'shared', {}));
   requireSameVectors(own, target);
-  await setMetadata(connection, own, { pulse_moving_to: 'shared' }, signal);
+  const mayGoOn = await claim(move, own, 'shared');
   await sleep(catalogAgeMs, undefined, { signal });
-  const count = await copyPoints({ connection, collection: own }, { connection, collection: target }, options);
+  const ends = [own, target].map((collection) => ({ connection, collection })) as [CopyEnd, CopyEnd];
+  const count = await copyPoints(...ends, { ...options, mayGoOn });
+  await mayGoOn();
   for (const collection of await buildsOf(connection, own.scope, signal)) {
     await deleteBuild(connection, { ...own.scope, collection }, signal);
   }
@@ -77,18 +80,45 @@ async function toOwn(move: Move, own: Collection | undefined, shared: Collection
   if (own?.metadata?.pulse_moving_to === 'shared') throw otherWay(own, 'shared');
   if (own !== undefined && own.metadata?.pulse_moving_to !== 'collection') {
     // The last step of a move that was interrupted there; nothing where none was.
-    if (shared !== undefined) await deleteTenant(connection, shared, signal);
+    if (shared !== undefined && (await pointsIn(move, shared)) > 0) {
+      await sleep(catalogAgeMs, undefined, { signal });
+      await deleteTenant(connection, shared, signal);
+    }
     return pointsIn(move, own);
   }
   if (shared === undefined) throw collectionNotFound(move.tenantId, move.tableName, connection.endpoint);
   const target = own ?? (await createLike(move, shared, 'collection', { pulse_moving_to: 'collection' }));
   requireSameVectors(shared, target);
+  const mayGoOn = await claim(move, target, 'collection');
   await sleep(catalogAgeMs, undefined, { signal });
-  const count = await copyPoints({ connection, collection: shared }, { connection, collection: target }, options);
-  await setMetadata(connection, target, { pulse_moving_to: null }, signal);
+  const ends = [shared, target].map((collection) => ({ connection, collection })) as [CopyEnd, CopyEnd];
+  const count = await copyPoints(...ends, { ...options, mayGoOn });
+  await mayGoOn();
+  await setMetadata(connection, target, { pulse_moving_to: null, pulse_mover: null }, signal);
   await sleep(catalogAgeMs, undefined, { signal });
   await deleteTenant(connection, shared, signal);
   return count;
+}
+
+/**
+ * Marks the tenant's own collection as moving, by this call. Of two calls at the same time the later one goes on: the other would compare with a
+ * source that is gone, and delete what was written after the move.
+ */
+async function claim(
+  { connection, catalog, options: { signal } }: Move,
+  own: Collection,
+  to: CollectionMode,
+): Promise<() => Promise<void>> {
+  const mover = randomUUID();
+  await setMetadata(connection, own, { pulse_moving_to: to, pulse_mover: mover }, signal);
+  return async () => {
+    const latest = await catalog.read(own.scope, signal);
+    if (latest?.metadata?.pulse_mover === mover) return;
+    throw new VectorStoreError(
+      `Another call of moveTenant has taken over the table ${own.scope.tableName} of tenant ${own.scope.tenantId}.`,
+      { code: 'unavailable', isRetryable: true, collection: own.scope.collection },
+    );
+  };
 }
 
 /** A collection for the same vectors, in the other mode and with the same indexes. */

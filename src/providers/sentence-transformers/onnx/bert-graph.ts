@@ -49,11 +49,13 @@ export interface LinearLayer {
 export type AddLinear = (graph: GraphBuilder, input: string, layer: LinearLayer) => string;
 
 export const addFloatLinear: AddLinear = (graph, input, { name, weight, bias, inputSize, outputSize }) => {
-  const product = graph.node('MatMul', [input, graph.float32(`${name}.weight`, [inputSize, outputSize], weight)]);
-  return graph.node('Add', [product, graph.float32(`${name}.bias`, [outputSize], bias)]);
+  const product = graph.node('MatMul', [input, graph.floats(`${name}.weight`, [inputSize, outputSize], weight)]);
+  return graph.node('Add', [product, graph.floats(`${name}.bias`, [outputSize], bias)]);
 };
 
 export interface BertGraphOptions {
+  /** What the graph computes in; its output is float32 in any case. @default 'float32' */
+  readonly floatType?: 'float32' | 'float16';
   /** @default float32 products */
   readonly addLinear?: AddLinear;
   /**
@@ -64,26 +66,25 @@ export interface BertGraphOptions {
   readonly isUnpadded?: boolean;
 }
 
-/** The lowest float32: what a masked position's score becomes, as in transformers. */
-const lowest = -3.4028234663852886e38;
+/** The lowest finite numbers: what a masked position's score becomes, as in transformers. */
+const lowest = { float32: -3.4028234663852886e38, float16: -65504 } as const;
 
 /**
  * A BERT encoder in the form that models have on the Hub: inputs `input_ids`, `attention_mask` and `token_type_ids` (`batch x sequence`,
  * int64), output `last_hidden_state` (`batch x sequence x hidden`, float32), with the standard operators of opset 20 only.
  */
 export function buildBertGraph(weights: Safetensors, config: BertConfig, options: BertGraphOptions = {}): Chunks {
-  const { addLinear = addFloatLinear, isUnpadded = false } = options;
-  const graph = new GraphBuilder();
+  const { addLinear = addFloatLinear, isUnpadded = false, floatType = 'float32' } = options;
+  const graph = new GraphBuilder(floatType);
   const prefix = weights.names.some((name) => name.startsWith('bert.')) ? 'bert.' : '';
   const { hiddenSize, heads } = config;
   const headSize = hiddenSize / heads;
 
   const load = (name: string): string =>
-    graph.float32(name, weights.shape(prefix + name), weights.float32(prefix + name));
-  const layerNorm = (input: string, name: string, output?: string): string =>
+    graph.floats(name, weights.shape(prefix + name), weights.float32(prefix + name));
+  const layerNorm = (input: string, name: string): string =>
     graph.node('LayerNormalization', [input, load(`${name}.weight`), load(`${name}.bias`)], {
       attributes: { axis: -1, epsilon: { float: config.layerNormEpsilon } },
-      ...(output === undefined ? {} : { output }),
     });
   const linear = (input: string, name: string, inputName = name): string => {
     const [outputSize, inputSize] = weights.shape(`${prefix}${name}.weight`) as [number, number];
@@ -131,9 +132,9 @@ export function buildBertGraph(weights: Safetensors, config: BertConfig, options
     hidden = layerNorm(graph.node('Add', [attended, hidden]), `${name}.attention.output.LayerNorm`);
     const expanded = graph.node('Gelu', [linear(hidden, `${name}.intermediate.dense`)]);
     const contracted = linear(expanded, `${name}.output.dense`);
-    const output = layer === config.layers - 1 ? 'last_hidden_state' : undefined;
-    hidden = layerNorm(graph.node('Add', [contracted, hidden]), `${name}.output.LayerNorm`, output);
+    hidden = layerNorm(graph.node('Add', [contracted, hidden]), `${name}.output.LayerNorm`);
   }
+  graph.node('Cast', [hidden], { attributes: { to: elementType.float32 }, output: 'last_hidden_state' });
   graph.output('last_hidden_state', 'float32', ['batch', 'sequence', hiddenSize]);
   return graph.toModel(20);
 }
@@ -142,19 +143,19 @@ export function buildBertGraph(weights: Safetensors, config: BertConfig, options
 function addWordVectors(graph: GraphBuilder, weights: Safetensors, name: string, inputIds: string): string {
   const halves = weights.float16(name);
   if (halves === undefined) {
-    return graph.node('Gather', [graph.float32(name, weights.shape(name), weights.float32(name)), inputIds]);
+    return graph.node('Gather', [graph.floats(name, weights.shape(name), weights.float32(name)), inputIds]);
   }
   const rows = graph.node('Gather', [graph.tensor(name, 'float16', weights.shape(name), halves), inputIds]);
-  return graph.node('Cast', [rows], { attributes: { to: elementType.float32 } });
+  return graph.floatType === 'float16' ? rows : graph.node('Cast', [rows], { attributes: { to: elementType.float32 } });
 }
 
 /** 0 for a token and the lowest number for padding, to be added to the attention scores: `batch x 1 x 1 x sequence`. */
 function addMaskScores(graph: GraphBuilder): string {
   const attentionMask = graph.input('attention_mask', 'int64', ['batch', 'sequence']);
   const spread = graph.node('Unsqueeze', [attentionMask, graph.int64('mask_axes', [1, 2])]);
-  const mask = graph.node('Cast', [spread], { attributes: { to: 1 } });
+  const mask = graph.node('Cast', [spread], { attributes: { to: elementType[graph.floatType] } });
   const absent = graph.node('Sub', [graph.scalar('present', 1), mask]);
-  return graph.node('Mul', [absent, graph.scalar('lowest', lowest)]);
+  return graph.node('Mul', [absent, graph.scalar('lowest', lowest[graph.floatType])]);
 }
 
 /** PyTorch keeps a linear layer as output x input, ONNX multiplies by input x output. */

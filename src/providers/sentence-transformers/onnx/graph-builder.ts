@@ -1,3 +1,4 @@
+import { halfBitsOfFloats } from './half-float.js';
 import { bytesField, type Chunks, floatField, integerField, messageField, stringField } from './protobuf.js';
 
 /** `TensorProto.DataType` of onnx.proto. */
@@ -11,11 +12,17 @@ export type Dimension = number | string;
 
 /** Collects the nodes and tensors of an ONNX graph and writes them as a model file. Field numbers are those of onnx.proto. */
 export class GraphBuilder {
+  /** What the graph computes in. */
+  readonly floatType: 'float32' | 'float16';
   readonly #nodes: Chunks[] = [];
   readonly #initializers: Chunks[] = [];
   readonly #inputs: Chunks[] = [];
   readonly #outputs: Chunks[] = [];
   #count = 0;
+
+  constructor(floatType: 'float32' | 'float16' = 'float32') {
+    this.floatType = floatType;
+  }
 
   input(name: string, type: ElementType, dimensions: readonly Dimension[]): string {
     this.#inputs.push(messageField(11, valueInfo(name, type, dimensions)));
@@ -41,8 +48,14 @@ export class GraphBuilder {
     return name;
   }
 
-  float32(name: string, dimensions: readonly number[], values: Float32Array): string {
-    return this.tensor(name, 'float32', dimensions, values);
+  /** Adds a constant of the type that the graph computes in. */
+  floats(name: string, dimensions: readonly number[], values: Float32Array): string {
+    return this.tensor(
+      name,
+      this.floatType,
+      dimensions,
+      this.floatType === 'float32' ? values : halfBitsOfFloats(values),
+    );
   }
 
   int64(name: string, values: readonly number[]): string {
@@ -50,7 +63,7 @@ export class GraphBuilder {
   }
 
   scalar(name: string, value: number): string {
-    return this.tensor(name, 'float32', [], Float32Array.of(value));
+    return this.floats(name, [], Float32Array.of(value));
   }
 
   /** Adds a node with one output and returns the output's name, which is made up unless given. */

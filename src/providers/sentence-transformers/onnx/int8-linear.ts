@@ -71,10 +71,10 @@ export function int8Linear(scales: Int8Scales): AddLinear {
         quantized.values,
         graph.tensor(`${name}.weight`, 'int8', [inputSize, outputSize], values),
         quantized.scale,
-        graph.float32(`${name}.weight_scale`, [outputSize], weightScales),
+        graph.floats(`${name}.weight_scale`, [outputSize], weightScales),
         quantized.zeroPoint,
         graph.tensor(`${name}.weight_zero_point`, 'int8', [outputSize], new Int8Array(outputSize)),
-        graph.float32(`${name}.bias`, [outputSize], bias),
+        graph.floats(`${name}.bias`, [outputSize], bias),
       ],
       { domain: 'com.microsoft' },
     );
@@ -97,7 +97,7 @@ function quantizeInput(
   const step = (high - low) / 255;
   const scale = graph.scalar(`${name}.scale`, step);
   const zeroPoint = graph.tensor(`${name}.zero_point`, 'uint8', [], Uint8Array.of(Math.round(-low / step)));
-  const inverse = graph.float32(
+  const inverse = graph.floats(
     `${name}.smoothing`,
     [smoothing.length],
     smoothing.map((factor) => 1 / factor),

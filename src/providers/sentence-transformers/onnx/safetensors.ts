@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { floatBitsOfHalf } from './half-float.js';
 
 interface TensorEntry {
   readonly dtype: string;
@@ -97,15 +98,4 @@ function widenHalves(halves: Uint16Array): Uint32Array {
   const bits = new Uint32Array(halves.length);
   for (let index = 0; index < halves.length; index++) bits[index] = table[halves[index]!]!;
   return bits;
-}
-
-/** IEEE 754 binary16 to the bits of binary32. */
-function floatBitsOfHalf(half: number): number {
-  const sign = (half & 0x8000) << 16;
-  const exponent = (half >> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 0x1f) return (sign | 0x7f800000 | (fraction << 13)) >>> 0;
-  if (exponent !== 0) return (sign | ((exponent + 112) << 23) | (fraction << 13)) >>> 0;
-  const subnormal = new Uint32Array(Float32Array.of(fraction * 2 ** -24).buffer)[0]!;
-  return (sign | subnormal) >>> 0;
 }

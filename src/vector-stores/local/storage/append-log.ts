@@ -21,6 +21,7 @@ export class AppendLog {
   #sequence: number;
   #pending: Pending[] = [];
   #writing: Promise<void> | undefined;
+  #lastWritten: Promise<void> = Promise.resolve();
   #failure: Error | undefined;
 
   /** Makes an empty log, durably. */
@@ -54,10 +55,12 @@ export class AppendLog {
   append(parts: readonly Uint8Array[]): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
     const record = encodeRecord(this.#sequence++, parts);
-    return new Promise((resolve, reject) => {
+    const written = new Promise<void>((resolve, reject) => {
       this.#pending.push({ record, resolve, reject });
       this.#writing ??= this.#writePending();
     });
+    this.#lastWritten = written.catch(() => undefined);
+    return written;
   }
 
   async #writePending(): Promise<void> {
@@ -78,6 +81,26 @@ export class AppendLog {
       }
     }
     this.#writing = undefined;
+  }
+
+  /**
+   * Returns when everything that was appended so far is on disk.
+   *
+   * @throws `vector_store_failed` where a write failed.
+   */
+  async flushed(): Promise<void> {
+    await this.#lastWritten;
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Writes nothing before the log before this one is on disk, and nothing at all where that one failed. */
+  continueFrom(previous: AppendLog): void {
+    this.#writing = previous
+      .flushed()
+      .catch((error: Error) => {
+        this.#failure = error;
+      })
+      .then(() => this.#writePending());
   }
 
   async close(): Promise<void> {

@@ -61,6 +61,7 @@ export class CollectionFiles implements CollectionJournal {
       const path = join(folder, fileName(base, 'snapshot'));
       const end = await readEntries(path, base, (entry) => loader.take(entry));
       if (end.isTorn || !loader.isSnapshotComplete) throw storageCorrupt(path, 'a snapshot is incomplete');
+      loader.loggedPoints = 0;
     }
     const current = logs.filter((generation) => generation >= base);
     const last = current.at(-1);
@@ -115,12 +116,15 @@ export class CollectionFiles implements CollectionJournal {
     const generation = this.#generation + 1;
     const next = await AppendLog.create(join(this.#folder, fileName(generation, 'log')), generation);
     const previous = this.#log;
+    next.continueFrom(previous);
     this.#log = next;
     this.#generation = generation;
     await previous.close();
     const path = join(this.#folder, fileName(generation, 'snapshot'));
     const isComplete = await writeSnapshot(`${path}.tmp`, generation, this.#collection, () => this.#isClosing);
     if (!isComplete) return;
+    // The snapshot may hold a part of a change whose record is not on disk yet: with the record it is whole, without it half.
+    await next.flushed();
     await rename(`${path}.tmp`, path);
     await syncFolder(this.#folder);
     await this.#removeGenerationsBefore(generation);

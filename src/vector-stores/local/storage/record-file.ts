@@ -129,7 +129,8 @@ async function hasRecordAfter(reader: BlockReader, from: number, sequence: numbe
   return false;
 }
 
-const blockBytes = 4 * 1024 * 1024;
+/** Small enough that the records of one are applied within a few milliseconds. */
+const blockBytes = 1024 * 1024;
 
 /** Reads a file front to back in large blocks. What it returns is valid until the next read. */
 class BlockReader {

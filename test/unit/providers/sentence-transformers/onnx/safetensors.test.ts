@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { halfBitsOfFloats } from '../../../../../src/providers/sentence-transformers/onnx/half-float.js';
 import { Safetensors } from '../../../../../src/providers/sentence-transformers/onnx/safetensors.js';
 
 function file(header: unknown, data: Uint8Array = new Uint8Array()): Uint8Array {
@@ -29,6 +30,21 @@ describe('values', () => {
       const expected = exponent < 31 ? sign * finite : fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
       if (!Object.is(values[bits], expected)) expect([bits, values[bits]]).toEqual([bits, expected]);
     }
+  });
+
+  it('every float16 narrowed to itself again, and the rest to the nearest', () => {
+    const halves = Uint16Array.from({ length: 65536 }, (_, bits) => bits).filter((bits) => (bits & 0x7c00) !== 0x7c00);
+    const read = Safetensors.parse(
+      file(tensor('F16', [halves.length], halves.byteLength), new Uint8Array(halves.buffer)),
+    );
+    const values = read.float32('t');
+    expect(halfBitsOfFloats(values)).toEqual(halves);
+    const between = values.subarray(1, 31_743).map((value, index) => (value + values[index]!) / 2);
+    // Halfway between two neighbours the even one is taken.
+    halfBitsOfFloats(between).forEach((bits, index) => {
+      if (bits !== (index % 2 === 0 ? index : index + 1)) expect([index, bits]).toBe('the even neighbour');
+    });
+    expect([...halfBitsOfFloats(Float32Array.of(1e9, -1e9, 1.0001))]).toEqual([0x7bff, 0xfbff, 0x3c00]);
   });
 
   it('bfloat16 as the upper half of a float32', () => {
