@@ -104,7 +104,7 @@ const milliseconds = (value: number) => Math.round(value).toLocaleString('en');
 await writeSection('gateway', [
   `## Embeddings through a gateway
 
-${textCount.toLocaleString('en')} texts, ${dimension.toLocaleString('en')} dimensions, a local server with ${latencyMs} ms latency. Medians of ${rounds} rounds, each contender in a process of its own.
+${textCount.toLocaleString('en')} texts, ${dimension.toLocaleString('en')} dimensions, a local server with ${latencyMs} ms latency. ${rounds === 1 ? 'One round' : `Medians of ${rounds} rounds`}, each contender in a process of its own.
 Node ${process.versions.node}, ${cpus().length} x ${cpus()[0]?.model.trim()}; ${versions.join(', ')}. Written by \`npx tsx bench/gateway.ts\` on ${new Date().toISOString().slice(0, 10)}.
 
 | contender | time, ms | CPU time a vector, µs | peak memory, times the vectors |

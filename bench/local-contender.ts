@@ -1,6 +1,6 @@
 /** One contender of bench/local.ts in a process of its own; prints its measurements as one line of JSON. */
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
-import { SentenceTransformersProvider } from '../dist/index.js';
+import { SentenceTransformersProvider } from '@pulse/ai-providers';
 import { type Corpus, quantile, readCorpus } from './local-corpus.js';
 
 type EmbedAll = (texts: readonly string[]) => Promise<unknown>;

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SentenceTransformersProvider } from '../dist/index.js';
+import { SentenceTransformersProvider } from '@pulse/ai-providers';
 import { tinyBertFiles, writeFiles } from '../test/helpers/tiny-bert.js';
 
 const count = Number(process.argv[2] ?? 1_000_000);

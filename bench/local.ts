@@ -8,7 +8,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pr
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { SentenceTransformersProvider } from '../dist/index.js';
+import { SentenceTransformersProvider } from '@pulse/ai-providers';
 import {
   type AddLinear,
   buildBertGraph,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { assembleDotProductKernel } from '../../../../../scripts/assemble-dot-product-kernel.js';
+import { assembleDotProductKernel } from '../../../../../.ci/assemble-dot-product-kernel.js';
 import {
   createDotProductKernel,
   createPlainKernel,

@@ -1,4 +1,4 @@
-// Assembles src/vector-stores/local/vectors/dot-product-kernel.wat; `npx tsx scripts/assemble-dot-product-kernel.ts` writes the bytes into the source.
+// Assembles src/vector-stores/local/vectors/dot-product-kernel.wat; `npx tsx .ci/assemble-dot-product-kernel.ts` writes the bytes into the source.
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import loadWabt from 'wabt';
@@ -17,7 +17,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const base64 = Buffer.from(await assembleDotProductKernel()).toString('base64');
   const lines = base64.match(/.{1,112}/g) ?? [];
   const text = [
-    '// Made from dot-product-kernel.wat by scripts/assemble-dot-product-kernel.ts; a test compares the two.',
+    '// Made from dot-product-kernel.wat by .ci/assemble-dot-product-kernel.ts; a test compares the two.',
     'export const dotProductKernelBytes: Uint8Array = Buffer.from(',
     ...lines.map((line, index) => `  ${index === 0 ? '' : '  '}'${line}'${index < lines.length - 1 ? ' +' : ','}`),
     "  'base64',",
