@@ -1,5 +1,5 @@
 /** How many tokens a run may have, by device: from what a small machine does best to what a large one can. */
-const candidates = { cpu: [128, 256, 512, 1024], cuda: [2048, 8192, 16384] } as const;
+const candidates = { cpu: [128, 256, 512], cuda: [2048, 8192, 16384] } as const;
 const runsEach = 4;
 /** A smaller run is preferred unless a larger one is faster by so much: urgent texts wait for it. */
 const worthwhile = 1.05;

@@ -17,8 +17,8 @@ describe('RunBudget', () => {
   });
 
   it.each([
-    ['the largest where it is the fastest', (tokens: number) => tokens, 1024],
-    ['one in the middle', (tokens: number) => 1000 - Math.abs(tokens - 512), 512],
+    ['the largest where it is the fastest', (tokens: number) => tokens, 512],
+    ['one in the middle', (tokens: number) => 1000 - Math.abs(tokens - 256), 256],
     [
       'the smallest where all are about as fast: urgent texts wait for it',
       (tokens: number) => 100 + tokens / 1000,
