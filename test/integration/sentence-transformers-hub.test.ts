@@ -42,6 +42,14 @@ describe('a model of the Hub', () => {
     expect(hub.requests).toHaveLength(seen);
   });
 
+  it('is not downloaded to find out how it is', async () => {
+    await using provider = new SentenceTransformersProvider({ model, cacheFolder, hubEndpoint: hub.endpoint });
+    expect(await provider.health()).toMatchObject({ status: 'unhealthy', detail: expect.stringContaining('offline') });
+    expect(hub.requests).toEqual([]);
+    await provider.embedDocument('a text');
+    expect(await provider.health()).toMatchObject({ status: 'healthy' });
+  });
+
   it('is taken at a pinned commit', async () => {
     const revision = 'a'.repeat(40);
     hub.commit = revision;

@@ -58,6 +58,11 @@ export class EmbeddingEngine {
     );
   }
 
+  /** Like `manifest`, but asks nothing of the network. */
+  localManifest(): Promise<ModelManifest> {
+    return this.#pool.localManifest();
+  }
+
   async manifest(): Promise<ModelManifest> {
     const manifest = await this.#pool.manifest();
     this.#maxCharacters = manifest.maxTokens * mostCharactersPerToken;

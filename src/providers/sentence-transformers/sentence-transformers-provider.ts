@@ -142,10 +142,12 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
     }
   }
 
-  /** Whether the model's files are there and fit, and where it runs; loads no weights. */
+  /** Whether the model's files are there and fit, and where it runs. Loads no weights and asks nothing of the network: a model that would have to be downloaded is unhealthy until it was. */
   async health(options: CallOptions = {}): Promise<ProviderHealth> {
     try {
-      const { model, dimension, dtype } = await this.embeddingSpace(options);
+      const { model, dimension, dtype } = await this.#call(options.signal, async () =>
+        this.#spaceOf(await this.#lease.engine.localManifest()),
+      );
       const { device } = this.#lease.engine;
       const where = device === undefined ? 'is not loaded yet' : `runs on ${device.name}: ${device.reason}`;
       return {

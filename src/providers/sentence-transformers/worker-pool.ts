@@ -29,6 +29,7 @@ export class WorkerPool {
   #circuitOpenUntil = 0;
   #idleTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  #isResolved = false;
   #device: DeviceReport | undefined;
 
   /** Finds the model's files, in a worker, once. */
@@ -41,6 +42,7 @@ export class WorkerPool {
         [],
         this.#options.onDownloadProgress,
       );
+      this.#isResolved = true;
       void this.#load(worker, manifest);
       return manifest;
     } catch (error) {
@@ -49,6 +51,18 @@ export class WorkerPool {
       throw error;
     }
   });
+
+  /** The manifest as far as it can be had without the network. @throws `model_unavailable` where the Hub would have to be asked. */
+  async localManifest(): Promise<ModelManifest> {
+    if (this.#isResolved) return this.manifest();
+    const { source } = this.#options;
+    const worker = new WorkerHandle(() => {});
+    try {
+      return await worker.request({ type: 'resolve', source: { ...source, hub: { ...source.hub, isOffline: true } } });
+    } finally {
+      await worker.terminate();
+    }
+  }
 
   /**
    * @param onChange - A worker became ready or free: there may be work for it.

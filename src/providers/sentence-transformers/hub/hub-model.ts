@@ -38,7 +38,10 @@ export async function hubModel(
     const cached = await cache.find(hubId, cacheKey(known, dtype));
     if (cached !== undefined) return cached;
   }
-  if (settings.isOffline) throw new AiProviderError('the Hub may not be asked: offline', { code: 'model_unavailable' });
+  if (settings.isOffline)
+    throw new AiProviderError('it is not on this machine and the Hub may not be asked (offline)', {
+      code: 'model_unavailable',
+    });
   const { commit, files } = await describeRepository(hubId, known ?? revision, settings);
   const wanted = chooseFiles(files, dtype);
   const model = await cache.add(hubId, cacheKey(commit, dtype), async (folder) => {
