@@ -5,11 +5,11 @@ import { expect, it } from 'vitest';
 import { buildWriter } from '../fixtures/local-engine/build-writer.js';
 import { killWriters } from '../fixtures/local-engine/kill-writers.js';
 
-// A taste of it: `npm run soak:engine` does it as often as one likes (docs/decisions/local-engine.md has the record).
-const kills = 40;
+// `npm run soak:engine` does it as often as one likes (docs/decisions/local-engine.md has the record).
+const kills = 200;
 
 it(`loses no acknowledged write over ${kills} SIGKILLs, and never shows half of one`, {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'local-engine-kill-'));
   try {

@@ -20,7 +20,8 @@ export function encodeFileHeader(generation: number, version = formatVersion): B
 /** A record whose body is the parts, one after the other. */
 export function encodeRecord(sequence: number, parts: readonly Uint8Array[]): Buffer {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const bodyCrc = parts.reduce((crc, part) => crc32(part, crc), 0);
+  // zlib takes an empty view of an empty ArrayBuffer for none at all and answers 0, whatever the CRC was so far.
+  const bodyCrc = parts.reduce((crc, part) => (part.length === 0 ? crc : crc32(part, crc)), 0);
   return Buffer.concat([sealHeader(recordMagic, length, sequence, bodyCrc), ...parts]);
 }
 
