@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 /** Raised when what is built into the cache changes, so that an older library's files are not taken for ours. */
-const layoutVersion = 'v3';
+const layoutVersion = 'v4';
 const checksumFile = 'checksums.json';
 /** A build takes seconds; what is older was left behind by a killed process. */
 const abandonedAfterMs = 3_600_000;

@@ -22,4 +22,6 @@ export interface ModelManifest {
   readonly padTokenId: number;
   readonly prompts: EmbeddingSpace['prompts'];
   readonly dtype: Dtype;
+  /** Whether the ONNX file was built here, and not by somebody else. */
+  readonly isBuiltHere: boolean;
 }

@@ -98,7 +98,7 @@ class ModelResolver {
     const name = modelFileNames[dtype].find((candidate) => existsSync(join(folder, candidate)));
     if (name !== undefined) {
       const file = join(folder, name);
-      return this.#manifest(folder, file, checksums[name] ?? (await sha256OfFile(file)));
+      return this.#manifest(folder, file, checksums[name] ?? (await sha256OfFile(file)), false);
     }
     const weightsFile = join(folder, 'model.safetensors');
     if (!existsSync(weightsFile)) {
@@ -110,7 +110,7 @@ class ModelResolver {
     // The graph depends on both; everything else is read from the folder itself.
     const key = this.#cacheKey(sha256, await sha256OfFile(configFile));
     const built = await this.#build(key, { weightsFile, configFile }, async () => {});
-    return this.#manifest(folder, join(built.folder, modelFileNames[dtype][0]!), sha256);
+    return this.#manifest(folder, join(built.folder, modelFileNames[dtype][0]!), sha256, true);
   }
 
   async #fromPackage(entry: WeightsPackage): Promise<ModelManifest | undefined> {
@@ -126,7 +126,7 @@ class ModelResolver {
       model = await this.#build(key, { weightsFile, configFile }, (folder) => writeDescription(folder, files, entry));
     }
     const modelFile = join(model.folder, modelFileNames[this.#source.dtype][0]!);
-    return this.#manifest(model.folder, modelFile, entry.sha256);
+    return this.#manifest(model.folder, modelFile, entry.sha256, true);
   }
 
   /** The model's ONNX file in the cache, built there by whoever comes first. */
@@ -148,13 +148,14 @@ class ModelResolver {
     return [...checksums.map((checksum) => checksum.slice(0, 12)), this.#source.dtype].join('-');
   }
 
-  async #manifest(folder: string, modelFile: string, checksum: string): Promise<ModelManifest> {
+  async #manifest(folder: string, modelFile: string, checksum: string, isBuiltHere: boolean): Promise<ModelManifest> {
     return {
       ...(await describeModelFolder(folder)),
       model: this.#hubId.startsWith(organisation) ? this.#hubId.slice(organisation.length) : this.#hubId,
       revision: checksum.slice(0, 12),
       modelFile,
       dtype: this.#source.dtype,
+      isBuiltHere,
     };
   }
 

@@ -106,21 +106,32 @@ function quantizeInput(
   return { values, scale, zeroPoint };
 }
 
-/** Symmetric, one scale a column, of the smoothed weights. */
+/**
+ * Symmetric, one scale a column, of the smoothed weights.
+ *
+ * CPUs without VNNI multiply pairs of neighbours, add both products in 16 bits and cut off what lies beyond 32,767, as 255 x (127 + 127) does: 0.002 of
+ * cosine were lost there. So the scale is chosen such that no two neighbours of one sign add up to more than 128, which costs 0.0001 of cosine and makes
+ * the products exact, and so the same, on every CPU.
+ *
+ * @param weight - `rows` x `columns`, row by row.
+ */
 export function quantizeWeights(weight: Float32Array, smoothing: Float32Array, rows: number, columns: number) {
-  const values = new Int8Array(weight.length);
+  const smoothed = new Float32Array(weight.length);
   const scales = new Float32Array(columns);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
-      const size = Math.abs(weight[row * columns + column]! * smoothing[row]!) / 127;
+      const index = row * columns + column;
+      const value = weight[index]! * smoothing[row]!;
+      smoothed[index] = value;
+      const neighbour = row % 2 === 1 ? smoothed[index - columns]! : 0;
+      const size = Math.abs(value * neighbour > 0 ? value + neighbour : value) / 127;
       if (size > scales[column]!) scales[column] = size;
     }
   }
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const value = (weight[row * columns + column]! * smoothing[row]!) / (scales[column]! || 1);
-      values[row * columns + column] = Math.max(-127, Math.min(127, Math.round(value)));
-    }
+  const values = new Int8Array(weight.length);
+  // Rounding adds half to each of the two at most: 127 becomes 128.
+  for (let index = 0; index < values.length; index++) {
+    values[index] = Math.round(smoothed[index]! / (scales[index % columns]! || 1));
   }
   return { values, scales };
 }
