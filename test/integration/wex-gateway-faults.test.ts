@@ -154,6 +154,12 @@ describe('the number of requests', () => {
     expect(gateway.requests).toHaveLength(3 + 2);
   });
 
+  it('is at most that also where every answer comes in full, and is no JSON', async () => {
+    gateway.fault = () => ({ kind: 'truncated_json' });
+    await failureOf(makeProvider({ batchSize: 1, concurrency: 3, maxRetries: 2 }).generateEmbeddings(many));
+    expect(gateway.requests).toHaveLength(3 + 2);
+  });
+
   it('is at most max_retries more for each batch where some succeed', async () => {
     gateway.fault = ({ inputs }) => (inputs.includes('text 7') ? status(500) : undefined);
     const error = await failureOf(makeProvider({ batchSize: 4, maxRetries: 2 }).generateEmbeddings(many));
@@ -162,7 +168,12 @@ describe('the number of requests', () => {
   });
 
   it('lets a long job through an endpoint that fails now and then', async () => {
-    gateway.fault = ({ number }) => (number % 4 === 0 ? status(503) : undefined);
+    const triesOf = new Map<string | undefined, number>();
+    gateway.fault = ({ inputs: [text] }) => {
+      const tries = (triesOf.get(text) ?? 0) + 1;
+      triesOf.set(text, tries);
+      return many.indexOf(text ?? '') % 4 === 0 && tries <= 3 ? status(503) : undefined;
+    };
     const { embeddings } = await makeProvider({ batchSize: 1 }).generateEmbeddings(many);
     expect(embeddings).toEqual(many.map((text) => fakeEmbedding(text, 8)));
   });

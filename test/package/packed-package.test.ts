@@ -36,7 +36,7 @@ describe('the packed package, installed into an empty folder without the optiona
     const installed = await readdir(join(consumer.folder, 'node_modules'));
     const names = installed.filter((name) => !name.startsWith('.') && name !== '@pulse');
     expect(names.toSorted()).toEqual(
-      ['big.js', 'is-network-error', 'openai', 'p-limit', 'p-retry', 'yocto-queue'].toSorted(),
+      ['big.js', 'is-network-error', 'openai', 'p-limit', 'p-retry', 'undici', 'yocto-queue'].toSorted(),
     );
   });
 
@@ -68,7 +68,7 @@ describe('the packed package, installed into an empty folder without the optiona
   });
 
   // `openai` is a dependency, but 20 MB of it: a host that only searches must not pay for it.
-  const eager = ['@pulse/ai-providers', 'big.js', 'is-network-error', 'p-limit', 'p-retry', 'yocto-queue'];
+  const eager = ['@pulse/ai-providers', 'big.js', 'is-network-error', 'p-limit', 'p-retry', 'undici', 'yocto-queue'];
 
   it.each(['loads.mjs', 'loads.cjs'])('loads only small packages with the root import: %s', async (file) => {
     const loaded = JSON.parse(await consumer.node(file, '--import', './record-loads.mjs')) as string[];

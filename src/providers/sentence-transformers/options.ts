@@ -45,7 +45,7 @@ export interface LocalModelOptions {
   readonly hubToken?: string | undefined;
   /** Nothing is downloaded. @default false */
   readonly isOffline?: boolean | undefined;
-  /** The URL of an HTTP proxy for downloads; needs the package `undici`. */
+  /** The URL of an HTTP proxy for downloads. */
   readonly proxy?: string | undefined;
   /** A cache of Python's huggingface_hub to read models from, such as `~/.cache/huggingface/hub`. */
   readonly sharedCacheFolder?: string | undefined;

@@ -8,8 +8,12 @@ export type BatchOutcome = readonly (Float32Array | AiProviderError)[];
 
 export interface EmbedTextsOptions {
   readonly concurrency: number;
-  /** Makes one request, with its retries; fails with an `AiProviderError` where no input of the batch got a vector. */
-  embedBatch(batch: Batch): Promise<BatchOutcome>;
+  /**
+   * Makes one request, with its retries; fails with an `AiProviderError` where no input of the batch got a vector.
+   *
+   * @param onAnswered - To be called when the answer is here in full: the next request may start while this one is made sense of.
+   */
+  embedBatch(batch: Batch, onAnswered: () => void): Promise<BatchOutcome>;
   /** Whether a smaller part of a failed batch may succeed. */
   isWorthSplitting(error: AiProviderError): boolean;
   readonly onBatch: EmbeddingOptions['onBatch'];
@@ -58,10 +62,13 @@ export async function embedTexts(
     return embedded;
   };
 
-  const embed = async (batch: Batch, refusals: { left: number }): Promise<void> => {
+  const embed = async (batch: Batch, refusals: { left: number }, leaveWindow = () => {}): Promise<void> => {
     let outcome: BatchOutcome;
     try {
-      outcome = await options.embedBatch(batch);
+      outcome = await options.embedBatch(batch, () => {
+        // An endpoint whose answers are all of no use is not sent more than a window of them.
+        if (successCount > 0) leaveWindow();
+      });
     } catch (error) {
       if (!isAiProviderError(error)) throw error;
       refusals.left--;
@@ -84,12 +91,23 @@ export async function embedTexts(
     });
   };
 
-  const limit = pLimit(options.concurrency);
+  const inWindow = slidingWindow(options.concurrency);
   await Promise.all(
-    batches.map((batch) => limit(() => embed(batch, { left: refusalsBeforeGivingUp(batch.inputs.length) }))),
+    batches.map((batch) =>
+      inWindow((leave) => embed(batch, { left: refusalsBeforeGivingUp(batch.inputs.length) }, leave)),
+    ),
   );
   failures.sort((a, b) => a.position - b.position);
   return { embeddings, failures };
+}
+
+/** Runs at most `size` pieces of work at once; one that has left early, or has ended, no longer counts. */
+function slidingWindow(size: number) {
+  const limit = pLimit(size);
+  return (work: (leave: () => void) => Promise<void>): Promise<void> =>
+    new Promise((resolve, reject) => {
+      void limit(() => new Promise<void>((leave) => work(leave).finally(leave).then(resolve, reject)));
+    });
 }
 
 function halvesOf({ inputs, tokenCount }: Batch): Batch[] {

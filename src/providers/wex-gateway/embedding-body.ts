@@ -1,8 +1,10 @@
-/** JSON whose long strings were left where they are. */
+import { vectorFromBase64, type WireVector } from './wire-vector.js';
+
+/** JSON whose long strings were taken for vectors in base64. */
 export interface ParsedBody {
   /** A long string in it is a {@link LongString}. */
   readonly value: unknown;
-  readonly longStrings: readonly Buffer[];
+  readonly longStrings: readonly WireVector[];
 }
 
 /** Stands for `longStrings[longString]`. */
@@ -16,49 +18,73 @@ const backslash = 0x5c;
 const shortestCut = 256;
 
 /**
- * Parses JSON without making strings of its base64 vectors: they are nearly all of the body, and would be copied three times, as text, as string and as
- * substring. The rest goes through `JSON.parse`.
- *
- * @throws SyntaxError
+ * Reads the JSON of an embeddings response as it comes in, and makes vectors of its long strings at once: they are nearly all of the body, which is never
+ * put together. The rest goes through `JSON.parse`.
  */
-export function parseEmbeddingBody(bytes: Buffer): ParsedBody {
-  const longStrings: Buffer[] = [];
-  const parts: string[] = [];
-  let parsedUntil = 0;
-  let open = bytes.indexOf(quote);
-  while (open !== -1) {
-    const close = closingQuote(bytes, open);
-    if (close === -1) break;
-    const content = bytes.subarray(open + 1, close);
-    if (content.length >= shortestCut && !content.includes(backslash)) {
-      parts.push(bytes.toString('utf8', parsedUntil, open), `{"longString":${longStrings.length}}`);
-      longStrings.push(content);
-      parsedUntil = close + 1;
+export class EmbeddingBodyReader {
+  readonly #longStrings: WireVector[] = [];
+  #json = '';
+  /** What came of the string that the last chunk ended in, if it ended in one; it is not in `#json` yet. */
+  #open: Buffer[] | undefined;
+  /** How many backslashes that string ended in so far. */
+  #openBackslashes = 0;
+
+  write(chunk: Uint8Array): void {
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    /** Up to where the chunk is in `#json`. */
+    let taken = 0;
+    /** Where the string under way began, without its quote. */
+    let start = 0;
+    for (let end = bytes.indexOf(quote); end !== -1; end = bytes.indexOf(quote, end + 1)) {
+      if (this.#open === undefined) {
+        start = end + 1;
+        this.#open = [];
+        this.#openBackslashes = 0;
+        continue;
+      }
+      // A quote after an odd number of backslashes is a part of the string.
+      if (this.#backslashesAtEnd(bytes, start, end) % 2 === 1) continue;
+      // Short strings are taken together with what stands around them, except for the one that the last chunk ended in.
+      if (end - start >= shortestCut || this.#open.length > 0) {
+        this.#json += bytes.toString('utf8', taken, Math.max(taken, start - 1));
+        this.#addString(joined(this.#open, bytes.subarray(start, end)));
+        taken = end + 1;
+      }
+      this.#open = undefined;
     }
-    open = bytes.indexOf(quote, close + 1);
+    if (this.#open === undefined) {
+      this.#json += bytes.toString('utf8', taken);
+      return;
+    }
+    this.#json += bytes.toString('utf8', taken, Math.max(taken, start - 1));
+    this.#openBackslashes = this.#backslashesAtEnd(bytes, start, bytes.length);
+    // A copy: whoever gave the chunk may use its memory again.
+    this.#open.push(Buffer.from(bytes.subarray(start)));
   }
-  parts.push(bytes.toString('utf8', parsedUntil));
-  return { value: JSON.parse(parts.join('')), longStrings };
+
+  /** @throws SyntaxError */
+  end(): ParsedBody {
+    if (this.#open !== undefined) throw new SyntaxError('Unterminated string in JSON');
+    return { value: JSON.parse(this.#json), longStrings: this.#longStrings };
+  }
+
+  #addString(content: Buffer): void {
+    if (content.length < shortestCut || content.includes(backslash)) {
+      this.#json += `"${content}"`;
+      return;
+    }
+    this.#json += `{"longString":${this.#longStrings.length}}`;
+    this.#longStrings.push(vectorFromBase64(content.toString('latin1')));
+  }
+
+  /** How many backslashes the string under way has before `end`. */
+  #backslashesAtEnd(bytes: Buffer, start: number, end: number): number {
+    let count = 0;
+    while (end - count > start && bytes[end - count - 1] === backslash) count++;
+    return end - count === start ? count + this.#openBackslashes : count;
+  }
 }
 
-function closingQuote(bytes: Buffer, open: number): number {
-  let close = open;
-  do {
-    close = bytes.indexOf(quote, close + 1);
-  } while (close !== -1 && isEscaped(bytes, close));
-  return close;
-}
-
-/** Whether an odd number of backslashes stands before it. */
-function isEscaped(bytes: Buffer, position: number): boolean {
-  let start = position;
-  while (bytes[start - 1] === backslash) start--;
-  return (position - start) % 2 === 1;
-}
-
-/** The body of a response, whole. */
-export async function readBytes(response: Response): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  if (response.body !== null) for await (const chunk of response.body) chunks.push(chunk);
-  return Buffer.concat(chunks);
+function joined(pieces: readonly Buffer[], lastPiece: Buffer): Buffer {
+  return pieces.length === 0 ? lastPiece : Buffer.concat([...pieces, lastPiece]);
 }

@@ -1,12 +1,16 @@
 import type OpenAI from 'openai';
 import { memoizeAsync } from '../../internal/memoize-async.js';
-import type { ResolvedWexGatewayOptions } from './wex-gateway-options.js';
+import type { FetchLike, ResolvedWexGatewayOptions } from './wex-gateway-options.js';
 import { longestTimerMs } from './wex-gateway-settings.js';
 
 export type GatewayClient = OpenAI;
 
-/** Loads the `openai` package on first use. Retries and timeouts are ours alone: two layers of retries multiply. */
-export function gatewayClient(options: ResolvedWexGatewayOptions): () => Promise<GatewayClient> {
+/**
+ * Loads the `openai` package on first use. Retries and timeouts are ours alone: two layers of retries multiply.
+ *
+ * @param fetch - What to use unless the host has a `fetch` of its own. @default the global one
+ */
+export function gatewayClient(options: ResolvedWexGatewayOptions, fetch?: FetchLike): () => Promise<GatewayClient> {
   return memoizeAsync(async () => {
     const { default: OpenAI } = await import('openai');
     return new OpenAI({
@@ -21,7 +25,9 @@ export function gatewayClient(options: ResolvedWexGatewayOptions): () => Promise
       maxRetries: 0,
       timeout: longestTimerMs,
       logLevel: 'off',
-      ...(options.fetch ? { fetch: options.fetch } : {}),
+      // A key must not follow a redirect, and a POST that became a GET says nothing of use.
+      fetchOptions: { redirect: 'manual' },
+      fetch: options.fetch ?? fetch ?? globalThis.fetch,
     });
   });
 }

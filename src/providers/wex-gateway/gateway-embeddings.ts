@@ -1,24 +1,28 @@
+import { setImmediate } from 'node:timers/promises';
 import type { EmbeddingOptions, EmbeddingResult, PartialEmbeddingResult } from '../../core/embedding-provider.js';
 import type { DeclaredEmbeddingSpace } from '../../core/embedding-space.js';
 import { type AiProviderError, type EmbeddingFailure, PartialEmbeddingError } from '../../errors.js';
 import { type BatchOutcome, embedTexts } from './embed-texts.js';
 import { type Batch, planBatches } from './embedding-batches.js';
-import { parseEmbeddingBody, readBytes } from './embedding-body.js';
+import { EmbeddingBodyReader } from './embedding-body.js';
 import { encodingFor, rememberEncoding } from './embedding-encoding.js';
 import { readEmbeddingResponse } from './embedding-response.js';
 import type { Attempt, GatewayCall } from './gateway-call.js';
-import type { GatewayClient } from './gateway-client.js';
+import { type GatewayClient, gatewayClient } from './gateway-client.js';
 import type { GatewayConnection } from './gateway-connection.js';
+import { requestFetch } from './request-fetch.js';
 import { isAboutEncoding, requestIdOf, unusableResponse } from './to-provider-error.js';
 
 /** `POST /embeddings`. */
 export class GatewayEmbeddings {
   readonly #connection: GatewayConnection;
+  readonly #client: () => Promise<GatewayClient>;
   /** The length of each model's vectors, from the first response on. */
   readonly #dimensionByModel = new Map<string, number>();
 
   constructor(connection: GatewayConnection) {
     this.#connection = connection;
+    this.#client = gatewayClient(connection.options, requestFetch);
   }
 
   declaredSpace(model = this.#connection.options.embeddingModel): DeclaredEmbeddingSpace {
@@ -53,7 +57,7 @@ export class GatewayEmbeddings {
       const { embeddings, failures } = await embedTexts(plan, texts.length, {
         concurrency,
         isWorthSplitting: (error) => error.code === 'input_refused',
-        embedBatch: (batch) => this.#embedBatch(call, model, batch, usage),
+        embedBatch: (batch, onAnswered) => this.#embedBatch(call, model, batch, usage, onAnswered),
         onBatch: options.onBatch,
       });
       const result =
@@ -69,12 +73,13 @@ export class GatewayEmbeddings {
     model: string,
     { inputs, tokenCount }: Batch,
     usage: { inputTokens: number | null },
+    onAnswered: () => void,
   ): Promise<BatchOutcome> {
     const startedAt = performance.now();
     // Loaded before the clock of the first request starts.
-    const client = await this.#connection.client();
+    const client = await this.#client();
     const { response, requestId, attempt } = await call.request(
-      (attempt) => this.#send(client, model, inputs, attempt),
+      (attempt) => this.#send(client, model, inputs, attempt, onAnswered),
       tokenCount,
     );
     const { vectors, inputTokens } = response;
@@ -96,7 +101,13 @@ export class GatewayEmbeddings {
     return this.#checkDimensions(model, vectors, requestId);
   }
 
-  async #send(client: GatewayClient, model: string, inputs: readonly string[], attempt: Attempt) {
+  async #send(
+    client: GatewayClient,
+    model: string,
+    inputs: readonly string[],
+    attempt: Attempt,
+    onAnswered: () => void,
+  ) {
     const { baseUrl, encodingFormat } = this.#connection.options;
     const dimensions = this.#requestedDimension(model);
     const post = async (encoding: 'base64' | 'float') => {
@@ -106,7 +117,16 @@ export class GatewayEmbeddings {
           { signal: attempt.signal },
         )
         .asResponse();
-      const response = readEmbeddingResponse(parseEmbeddingBody(await readBytes(answer)), inputs.length);
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of answer.body ?? []) chunks.push(chunk);
+      onAnswered();
+      const body = new EmbeddingBodyReader();
+      for (const chunk of chunks) {
+        // The next request goes out first, and nobody waits for more than a chunk.
+        await setImmediate();
+        body.write(chunk);
+      }
+      const response = readEmbeddingResponse(body.end(), inputs.length);
       // Floats in answer to a wish for floats say nothing about the server.
       if (encoding === 'base64') rememberEncoding(baseUrl, response.encoding);
       return { response, requestId: requestIdOf(answer.headers, this.#connection.endpoint), attempt };

@@ -110,6 +110,10 @@ function classify(status: number, words: readonly string[], param: unknown): Kin
   if (status === 404 || status === 410) {
     return { code: 'model_unavailable', says: 'knows no such model or address', isRetryable: false };
   }
+  if (status >= 300 && status < 400) {
+    const says = 'answered with a redirect, which is not followed: set its target as the base URL';
+    return { code: 'invalid_config', says, isRetryable: false };
+  }
   if (status === 429) return { code: 'rate_limited', says: 'limits the rate of requests', isRetryable: true };
   if (status === 408 || status === 409 || status >= 500) {
     return { code: 'unavailable', says: 'failed to answer', isRetryable: true };

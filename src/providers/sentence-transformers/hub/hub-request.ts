@@ -1,5 +1,4 @@
 import { AiProviderError } from '../../../errors.js';
-import { loadPeer } from '../../../internal/load-peer.js';
 import type { HubSettings } from './hub-settings.js';
 
 const maxRedirects = 5;
@@ -81,7 +80,7 @@ function unavailable(reason: string, isRetryable: boolean, cause?: unknown): AiP
 
 async function fetchFor({ proxy }: HubSettings): Promise<typeof fetch> {
   if (proxy === undefined) return fetch;
-  const undici = await loadPeer('undici', 'Downloading a model through a proxy', () => import('undici'));
+  const undici = await import('undici');
   const dispatcher = new undici.ProxyAgent(proxy);
   return ((url: URL, init: object) => undici.fetch(url, { ...init, dispatcher })) as unknown as typeof fetch;
 }

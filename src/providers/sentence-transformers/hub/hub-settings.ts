@@ -6,7 +6,7 @@ export interface HubSettings {
   readonly token: string | undefined;
   /** Nothing is asked of the Hub. */
   readonly isOffline: boolean;
-  /** The URL of an HTTP proxy; needs the package `undici`. */
+  /** The URL of an HTTP proxy. */
   readonly proxy: string | undefined;
   /** A cache as Python's huggingface_hub keeps it, to read from. */
   readonly sharedCacheFolder: string | undefined;

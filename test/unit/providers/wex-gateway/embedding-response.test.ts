@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { parseEmbeddingBody } from '../../../../src/providers/wex-gateway/embedding-body.js';
 import { readEmbeddingResponse as readParsed } from '../../../../src/providers/wex-gateway/embedding-response.js';
+import { readEmbeddingBody } from '../../../helpers/read-embedding-body.js';
 
 const base64 = (...values: number[]) => Buffer.from(Float32Array.from(values).buffer).toString('base64');
 const body = (...embeddings: unknown[]) => ({ data: embeddings.map((embedding, index) => ({ index, embedding })) });
 
 /** Through the bytes, as they come. */
 const readEmbeddingResponse = (given: unknown, inputCount: number) =>
-  readParsed(parseEmbeddingBody(Buffer.from(JSON.stringify(given ?? null))), inputCount);
+  readParsed(readEmbeddingBody(JSON.stringify(given ?? null)), inputCount);
 
 describe('readEmbeddingResponse', () => {
   it('reads base64 and floats to the same vectors, which share no memory', () => {
@@ -69,6 +69,7 @@ describe('readEmbeddingResponse', () => {
     ['an object', { values: [1] }],
     ['numbers as strings', ['1']],
     ['invalid base64', '!!!!!!!!'],
+    ['characters whose lower halves would be base64', '\u0141'.repeat(8)],
     ['base64 that breaks off into something else', `${base64(1, 2)}!!!!AAAAAAAAAAAA`.replaceAll('=', 'A')],
     ['invalid base64 of the right length', `${'A'.repeat(12)}!!!!`],
     ['base64 of five bytes', Buffer.alloc(5, 1).toString('base64')],
