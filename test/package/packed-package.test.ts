@@ -68,7 +68,7 @@ describe('the packed package, installed into an empty folder without the optiona
   });
 
   // `openai` is a dependency, but 20 MB of it: a host that only searches must not pay for it.
-  const eager = ['@pulse/ai-providers', 'big.js', 'is-network-error', 'p-limit', 'p-retry', 'undici', 'yocto-queue'];
+  const eager = ['@pulse/ai-providers', 'big.js', 'is-network-error', 'p-limit', 'p-retry', 'yocto-queue'];
 
   it.each(['loads.mjs', 'loads.cjs'])('loads only small packages with the root import: %s', async (file) => {
     const loaded = JSON.parse(await consumer.node(file, '--import', './record-loads.mjs')) as string[];
