@@ -18,6 +18,23 @@ const pulse = async (options) => {
   return async (texts) => (await provider.generateEmbeddings(texts)).embeddings;
 };
 
+/** What reading the answers takes, without making anything of them: nobody can be faster. */
+const discard = async () => {
+  const { request } = await import('undici');
+  return async (texts) => {
+    const starts = Array.from({ length: Math.ceil(texts.length / 100) }, (_, batch) => batch * 100);
+    const work = async () => {
+      for (let start = starts.shift(); start !== undefined; start = starts.shift()) {
+        const body = JSON.stringify({ model, input: texts.slice(start, start + 100), encoding_format: 'base64' });
+        const headers = { 'content-type': 'application/json' };
+        const answer = await request(`${baseUrl}/embeddings`, { method: 'POST', headers, body });
+        for await (const _ of answer.body);
+      }
+    };
+    await Promise.all([work(), work(), work(), work()]);
+  };
+};
+
 const contenders = {
   'one text a request': async () => {
     const client = await openAi();
@@ -46,6 +63,7 @@ const contenders = {
   },
   'LangChain OpenAIEmbeddings': () => langChain({}),
   'LangChain, batches of 100, 4 at once': () => langChain({ batchSize: 100, maxConcurrency: 4 }),
+  'undici, bodies thrown away, batches of 100, 4 at once': discard,
   '@pulse/ai-providers, batches of 512': () => pulse({ batchSize: 512 }),
   '@pulse/ai-providers': () => pulse({}),
 };
@@ -63,8 +81,8 @@ if (name === '--names') {
   const vectors = await embed(texts(Number(count), 0));
   const wallMs = performance.now() - startedAt;
   const { user, system } = process.cpuUsage(cpuBefore);
-  if (vectors.length !== Number(count) || vectors.some((vector) => vector.length !== 1536))
-    throw new Error(`${name}: wrong vectors`);
+  const isRight = vectors?.length === Number(count) && vectors.every((vector) => vector.length === 1536);
+  if (vectors !== undefined && !isRight) throw new Error(`${name}: wrong vectors`);
   const peakBytes = process.resourceUsage().maxRSS * 1024 - rssBefore;
   process.stdout.write(JSON.stringify({ wallMs, cpuMs: (user + system) / 1000, peakBytes }));
 }

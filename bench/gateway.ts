@@ -60,7 +60,8 @@ const ours = results.at(-1) as (typeof results)[number];
 const [slowest, bare] = results as [typeof ours, typeof ours];
 const isOurs = ({ name }: { name: string }) => name.startsWith('@pulse');
 const fastestOf = (some: typeof results) => Math.min(...some.map(({ wallMs }) => wallMs));
-const fastestPeer = fastestOf(results.filter((each) => !isOurs(each)));
+const floor = results.find(({ name }) => name.startsWith('undici')) as typeof ours;
+const fastestPeer = fastestOf(results.filter((each) => !isOurs(each) && each !== floor));
 // Peers have larger batches by default, and batches are what the latency is paid for: like is compared with like.
 const ourFastest = fastestOf(results.filter(isOurs));
 const vectorBytes = textCount * dimension * 4;
@@ -73,7 +74,7 @@ const bars: [string, string, boolean][] = [
   ],
   [
     'at least 0.9 of the ideal, latency x batches / concurrency',
-    (idealMs / ours.wallMs).toFixed(2),
+    `${(idealMs / ours.wallMs).toFixed(2)}, of ${(idealMs / floor.wallMs).toFixed(2)} that the machine allows`,
     idealMs >= 0.9 * ours.wallMs,
   ],
   [
@@ -112,7 +113,7 @@ Node ${process.versions.node}, ${cpus().length} x ${cpus()[0]?.model.trim()}; ${
 ${results
   .map(
     ({ name, wallMs, cpuMs, peakBytes }) =>
-      `| ${name} | ${milliseconds(wallMs)} | ${((cpuMs * 1000) / textCount).toFixed(0)} | ${name === slowest.name ? '' : (peakBytes / vectorBytes).toFixed(2)} |`,
+      `| ${name} | ${milliseconds(wallMs)} | ${((cpuMs * 1000) / textCount).toFixed(0)} | ${name === slowest.name || name === floor.name ? '' : (peakBytes / vectorBytes).toFixed(2)} |`,
   )
   .join('\n')}
 
