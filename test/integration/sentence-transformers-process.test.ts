@@ -9,6 +9,7 @@ import type { Worker } from 'node:worker_threads';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { SentenceTransformersProvider } from '../../src/providers/sentence-transformers/sentence-transformers-provider.js';
+import type { WorkerRequest } from '../../src/providers/sentence-transformers/worker-protocol.js';
 import { cosine, readMiniLmReference } from '../helpers/mini-lm-reference.js';
 
 const golden = readMiniLmReference();
@@ -24,20 +25,65 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-describe('a worker thread that dies', () => {
-  const workers: Worker[] = [];
-  const remember = (worker: Worker): void => void workers.push(worker);
-  beforeAll(() => void process.on('worker', remember));
-  afterEach(() => void workers.splice(0));
-  afterAll(() => void process.off('worker', remember));
+const workers: Worker[] = [];
+const remember = (worker: Worker): void => void workers.push(worker);
+beforeAll(() => void process.on('worker', remember));
+afterEach(() => void workers.splice(0));
+afterAll(() => void process.off('worker', remember));
 
-  /** Makes the newest thread die of an uncaught exception: it expects requests, and `null` is none. */
-  const killWorker = async (): Promise<void> => {
+/** Tells of the requests that a thread is given from now on. */
+function onRequest(worker: Worker, tell: (request: WorkerRequest) => void): void {
+  const { postMessage } = worker;
+  worker.postMessage = (request: WorkerRequest, ...rest: []) => {
+    postMessage.call(worker, request, ...rest);
+    if (request !== null) tell(request);
+  };
+}
+
+describe('a query during a bulk job', () => {
+  it('waits for the run under way, and not for the one that lies ready behind it', async () => {
+    await using provider = new SentenceTransformersProvider({ cacheFolder, maxWorkers: 1 });
+    await provider.embedQuery('warm');
+    const waiting: number[] = [];
+    const queries: { readonly id: number; readonly ready: number | undefined }[] = [];
+    const answered: number[] = [];
     const worker = workers.at(-1)!;
+    onRequest(worker, (request) => {
+      if (request.type !== 'run') return;
+      if (request.isUrgent) queries.push({ id: request.id, ready: waiting[1] });
+      else waiting.push(request.id);
+    });
+    worker.on('message', ({ id }: { readonly id: number }) => {
+      answered.push(id);
+      if (waiting.includes(id)) waiting.splice(waiting.indexOf(id), 1);
+    });
+    const abort = new AbortController();
+    const bulk = provider.generateEmbeddings(Array<string>(3000).fill('a text of a bulk job '.repeat(5)), abort);
+    const aborted = expect(bulk).rejects.toThrow();
+    for (let query = 0; query < 12; query++) await provider.embedQuery(`query ${query}`);
+    abort.abort();
+    await aborted;
+    const behind = queries.filter(({ ready }) => ready !== undefined);
+    const overtaking = behind.filter(({ id, ready }) => {
+      const ends = answered.indexOf(ready!);
+      return ends === -1 || answered.indexOf(id) < ends;
+    });
+    // Not all: the run that lay ready may have begun while the query was on its way.
+    expect(behind.length).toBeGreaterThanOrEqual(6);
+    expect(overtaking.length).toBeGreaterThanOrEqual(behind.length / 2);
+  });
+});
+
+describe('a worker thread that dies', () => {
+  /** Makes a thread, the newest if not told otherwise, die of an uncaught exception: it expects requests, and `null` is none. */
+  const killWorker = async (worker = workers.at(-1)!): Promise<void> => {
     const ended = new Promise((end) => worker.once('exit', end));
     worker.postMessage(null);
     await ended;
   };
+
+  const untilNewestRuns = (): Promise<void> =>
+    new Promise((resolve) => onRequest(workers.at(-1)!, ({ type }) => type === 'run' && resolve()));
 
   const nextWorker = async (count: number): Promise<void> => {
     while (workers.length < count) await once(process, 'worker');
@@ -48,10 +94,23 @@ describe('a worker thread that dies', () => {
     await provider.generateEmbeddings(['warm']);
     const call = provider.generateEmbeddings(Array<string>(500).fill('a text that is being embedded'));
     const rejected = expect(call).rejects.toMatchObject({ code: 'worker_crashed', isRetryable: true });
+    await untilNewestRuns();
     await killWorker();
     await rejected;
     expect((await provider.generateEmbeddings(['again'])).embeddings[0]).toHaveLength(384);
-    expect(workers).toHaveLength(2);
+    // The one that tokenises, and two that ran.
+    expect(workers).toHaveLength(3);
+  });
+
+  it('is replaced also where it is the one that tokenises', async () => {
+    await using provider = new SentenceTransformersProvider({ cacheFolder, maxWorkers: 1 });
+    await provider.generateEmbeddings(['warm']);
+    const call = provider.generateEmbeddings(Array<string>(5000).fill('a text that waits to be tokenised'));
+    const rejected = expect(call).rejects.toMatchObject({ code: 'worker_crashed', isRetryable: true });
+    await killWorker(workers[0]);
+    await rejected;
+    expect((await provider.generateEmbeddings(['again'])).embeddings[0]).toHaveLength(384);
+    expect(workers).toHaveLength(3);
   });
 
   it('three times in a row opens a circuit, whether it dies at work or while it starts', async () => {
@@ -59,17 +118,18 @@ describe('a worker thread that dies', () => {
     await provider.generateEmbeddings(['warm']);
     const first = provider.generateEmbeddings(Array<string>(500).fill('a text that is being embedded'));
     const firstRejected = expect(first).rejects.toMatchObject({ code: 'worker_crashed' });
+    await untilNewestRuns();
     await killWorker();
     await firstRejected;
     const second = provider.generateEmbeddings(['waits for a thread that starts']);
     const secondRejected = expect(second).rejects.toMatchObject({ code: 'circuit_open', isRetryable: true });
-    await nextWorker(2);
-    await killWorker();
     await nextWorker(3);
+    await killWorker();
+    await nextWorker(4);
     await killWorker();
     await secondRejected;
     await expect(provider.generateEmbeddings(['a'])).rejects.toMatchObject({ code: 'circuit_open' });
-    expect(workers).toHaveLength(3);
+    expect(workers).toHaveLength(4);
   });
 });
 

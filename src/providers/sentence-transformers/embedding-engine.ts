@@ -29,11 +29,16 @@ interface Run {
 
 /** One run is under way in a worker, the next one lies ready there, so that it never waits for this thread. */
 const maxRequestsPerWorker = 2;
+/** An urgent run goes to a worker that has enough to do already, and overtakes what lies ready there. */
+const maxRequestsWithUrgent = 3;
+/** After an urgent call, runs are kept short for so long: the next one may follow, and would wait for the one under way. */
+const shortRunsForMs = 1000;
 /** So many tokens are read ahead of the runs: the more to choose from, the more texts of one length and the less padding. */
 const tokensAhead = 32_768;
 /** What a text that is being tokenised is taken for. */
 const tokensOfUnknownText = 32;
 const maxTextsPerTokenizing = 64;
+const maxTokenizingRequests = 2;
 const maxCharactersPerTokenizing = 40_000;
 
 /** Embeds the texts of all callers of one model: continuous batching by token count over a pool of worker threads. */
@@ -47,6 +52,8 @@ export class EmbeddingEngine {
   readonly #runs = new Set<Run>();
   readonly #budget: RunBudget;
   #textsBeingTokenized = 0;
+  #tokenizingRequests = 0;
+  #latestUrgentAt = Number.NEGATIVE_INFINITY;
   #maxCharacters = Number.POSITIVE_INFINITY;
 
   constructor(options: EngineOptions) {
@@ -81,6 +88,8 @@ export class EmbeddingEngine {
     this.#pool.checkCircuit();
     const job = this.#newJob(texts, options);
     this.#pool.noteBusy();
+    this.#pool.start();
+    if (options.isUrgent) this.#latestUrgentAt = performance.now();
     this.manifest().then(
       () => {
         if (job.isSettled) return;
@@ -146,29 +155,26 @@ export class EmbeddingEngine {
     this.#dispatch();
   }
 
-  /** Gives free workers something to do. */
+  /** Gives free threads something to do. */
   #dispatch(): void {
-    while (this.#hasWork()) {
-      const worker = this.#pool.takeWorker(maxRequestsPerWorker);
+    while (this.#shouldTokenize()) void this.#tokenize();
+    while (this.#urgent.size + this.#bulk.size > 0) {
+      const isUrgent = this.#urgent.size > 0;
+      const worker = this.#pool.takeWorker(isUrgent ? maxRequestsWithUrgent : maxRequestsPerWorker);
       if (worker === undefined) return;
-      if (this.#shouldTokenize()) void this.#tokenize(worker);
-      else void this.#run(worker);
+      void this.#run(worker, isUrgent);
     }
-  }
-
-  #hasWork(): boolean {
-    return this.#urgent.size + this.#bulk.size > 0 || this.#shouldTokenize();
   }
 
   #shouldTokenize(): boolean {
     const job = this.#unread[0];
     if (job === undefined) return false;
     if (job.options.isUrgent) return true;
-    if (this.#urgent.size > 0) return false;
-    return this.#bulk.tokenCount + this.#textsBeingTokenized * tokensOfUnknownText < tokensAhead;
+    const tokensToCome = this.#textsBeingTokenized * tokensOfUnknownText;
+    return this.#tokenizingRequests < maxTokenizingRequests && this.#bulk.tokenCount + tokensToCome < tokensAhead;
   }
 
-  async #tokenize(worker: WorkerHandle): Promise<void> {
+  async #tokenize(): Promise<void> {
     const job = this.#unread[0]!;
     const { isUrgent, maxTextsPerRun, prompt } = job.options;
     const start = job.nextText;
@@ -188,8 +194,9 @@ export class EmbeddingEngine {
       else this.#unread.push(job);
     }
     this.#textsBeingTokenized += texts.length;
+    this.#tokenizingRequests++;
     try {
-      const { tokenIds, lengths, skipped } = await worker.request({ type: 'tokenize', texts, prompt, isUrgent });
+      const { tokenIds, lengths, skipped } = await this.#pool.tokenize(texts, prompt, isUrgent);
       let offset = 0;
       lengths.forEach((length, index) => {
         const ids = tokenIds.subarray(offset, offset + length);
@@ -203,12 +210,13 @@ export class EmbeddingEngine {
       job.settle(error);
     }
     this.#textsBeingTokenized -= texts.length;
+    this.#tokenizingRequests--;
     this.#dispatch();
   }
 
-  async #run(worker: WorkerHandle): Promise<void> {
-    const isUrgent = this.#urgent.size > 0;
-    const budget = this.#budget.maxTokens;
+  async #run(worker: WorkerHandle, isUrgent: boolean): Promise<void> {
+    const isSomebodyWaiting = performance.now() - this.#latestUrgentAt < shortRunsForMs;
+    const budget = isSomebodyWaiting ? this.#budget.leastTokens : this.#budget.maxTokens;
     const texts = (isUrgent ? this.#urgent : this.#bulk).takeBatch(budget);
     const batch = concatenate(texts);
     const tokenCount = batch.tokenIds.length;

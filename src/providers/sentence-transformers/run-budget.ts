@@ -32,6 +32,11 @@ export class RunBudget {
     return this.#fixed ?? this.#chosen ?? this.#candidates[this.#exploring()]!;
   }
 
+  /** The most tokens of a run that others may have to wait for. */
+  get leastTokens(): number {
+    return this.#fixed ?? this.#candidates[0]!;
+  }
+
   get isSettled(): boolean {
     return this.#fixed !== undefined || this.#chosen !== undefined;
   }

@@ -26,6 +26,8 @@ export class WorkerHandle {
   /** Called once when the thread ended without being asked to. */
   readonly #onCrash: (error: AiProviderError) => void;
   #isTerminated = false;
+  /** `performance.now()` of the latest answer: when it began with the next request. */
+  answeredAt = performance.now();
   readonly #exited: Promise<void>;
 
   constructor(onCrash: (error: AiProviderError) => void) {
@@ -89,6 +91,7 @@ export class WorkerHandle {
       pending.onProgress?.(response.progress);
       return;
     }
+    this.answeredAt = performance.now();
     this.#pending.delete(response.id);
     this.#unrefWhenIdle();
     if ('error' in response) pending.reject(deserializeError(response.error));

@@ -4,7 +4,7 @@ import type { DownloadProgress } from './hub/hub-settings.js';
 import type { ModelManifest } from './model-manifest.js';
 import type { ModelSource } from './model-source.js';
 import { WorkerHandle } from './worker-handle.js';
-import type { DeviceReport, SessionSettings } from './worker-protocol.js';
+import type { DeviceReport, SessionSettings, TokenizedTexts } from './worker-protocol.js';
 
 export interface WorkerPoolOptions {
   readonly source: ModelSource;
@@ -18,11 +18,16 @@ export interface WorkerPoolOptions {
 const crashesToOpenCircuit = 3;
 const circuitOpenMs = 30_000;
 
-/** The worker threads of one model: started when they are needed, replaced when they crash, ended when they idle. */
+/**
+ * The threads of one model: one that finds its files and tokenises, and others that run it. Started when they are needed, replaced when they crash, ended
+ * when they idle. A tokenizer in every thread would keep an urgent text waiting for a run before its own.
+ */
 export class WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #onChange: () => void;
   readonly #onStartFailure: (error: unknown) => void;
+  #tokenizer: WorkerHandle | undefined;
+  #loadedTokenizer: Promise<WorkerHandle> | undefined;
   readonly #ready = new Set<WorkerHandle>();
   readonly #starting = new Set<WorkerHandle>();
   #crashesInARow = 0;
@@ -32,24 +37,13 @@ export class WorkerPool {
   #isResolved = false;
   #device: DeviceReport | undefined;
 
-  /** Finds the model's files, in a worker, once. */
+  /** Finds the model's files, once. */
   readonly manifest = memoizeAsync(async (): Promise<ModelManifest> => {
     this.checkCircuit();
-    const worker = this.#spawn();
-    try {
-      const manifest = await worker.request(
-        { type: 'resolve', source: this.#options.source },
-        [],
-        this.#options.onDownloadProgress,
-      );
-      this.#isResolved = true;
-      void this.#load(worker, manifest);
-      return manifest;
-    } catch (error) {
-      this.#starting.delete(worker);
-      await worker.terminate();
-      throw error;
-    }
+    const { source, onDownloadProgress } = this.#options;
+    const manifest = await this.#tokenizerThread().request({ type: 'resolve', source }, [], onDownloadProgress);
+    this.#isResolved = true;
+    return manifest;
   });
 
   /** The manifest as far as it can be had without the network. @throws `model_unavailable` where the Hub would have to be asked. */
@@ -74,13 +68,24 @@ export class WorkerPool {
     this.#onStartFailure = onStartFailure;
   }
 
-  /** The least busy worker that has fewer than `maxPending` requests; where there is none, another one may be started. */
+  /** Starts the first worker, while the model's files are still looked for. */
+  start(): void {
+    if (this.workerCount === 0) this.#grow();
+  }
+
+  async tokenize(texts: readonly string[], prompt: string, isUrgent: boolean): Promise<TokenizedTexts> {
+    this.#loadedTokenizer ??= this.#loadTokenizer();
+    return (await this.#loadedTokenizer).request({ type: 'tokenize', texts, prompt, isUrgent });
+  }
+
+  /**
+   * The worker with the fewest requests, fewer than `maxPending`, and of several the one that is likely to be free first; where there is none, another one
+   * may be started.
+   */
   takeWorker(maxPending: number): WorkerHandle | undefined {
-    let best: WorkerHandle | undefined;
-    for (const worker of this.#ready) {
-      if (worker.pendingCount < maxPending && (best === undefined || worker.pendingCount < best.pendingCount))
-        best = worker;
-    }
+    const [best] = [...this.#ready]
+      .filter(({ pendingCount }) => pendingCount < maxPending)
+      .sort((left, right) => left.pendingCount - right.pendingCount || left.answeredAt - right.answeredAt);
     if (best === undefined || best.pendingCount > 0) this.#grow();
     return best;
   }
@@ -133,24 +138,54 @@ export class WorkerPool {
     );
   }
 
-  #spawn(): WorkerHandle {
-    const worker: WorkerHandle = new WorkerHandle(() => this.#noteCrash(worker));
-    this.#starting.add(worker);
+  #tokenizerThread(): WorkerHandle {
+    if (this.#tokenizer !== undefined) return this.#tokenizer;
+    const worker = new WorkerHandle(() => {
+      this.#forgetTokenizer();
+      this.#noteCrash();
+    });
+    this.#tokenizer = worker;
+    return worker;
+  }
+
+  async #loadTokenizer(): Promise<WorkerHandle> {
+    try {
+      const manifest = await this.manifest();
+      const worker = this.#tokenizerThread();
+      await worker.request({ type: 'load_tokenizer', manifest });
+      return worker;
+    } catch (error) {
+      this.#loadedTokenizer = undefined;
+      throw error;
+    }
+  }
+
+  #forgetTokenizer(): WorkerHandle | undefined {
+    const worker = this.#tokenizer;
+    this.#tokenizer = undefined;
+    this.#loadedTokenizer = undefined;
     return worker;
   }
 
   #grow(): void {
     if (this.#isClosed || this.#starting.size > 0 || this.workerCount >= this.maxWorkers) return;
-    const worker = this.#spawn();
-    this.manifest().then(
-      (manifest) => this.#load(worker, manifest),
+    // Its thread first: everything waits for the files.
+    const manifest = this.manifest();
+    const worker: WorkerHandle = new WorkerHandle(() => {
+      this.#ready.delete(worker);
+      this.#starting.delete(worker);
+      this.#noteCrash();
+    });
+    this.#starting.add(worker);
+    manifest.then(
+      (found) => this.#load(worker, found),
       (error) => this.#giveUp(worker, error),
     );
   }
 
   async #load(worker: WorkerHandle, manifest: ModelManifest): Promise<void> {
     try {
-      this.#device = await worker.request({ type: 'load', manifest, session: this.#options.session });
+      this.#device = await worker.request({ type: 'load_model', manifest, session: this.#options.session });
       if (!this.#starting.delete(worker)) return;
       this.#ready.add(worker);
       this.#onChange();
@@ -165,9 +200,7 @@ export class WorkerPool {
     if (this.workerCount === 0) this.#onStartFailure(error);
   }
 
-  #noteCrash(worker: WorkerHandle): void {
-    this.#ready.delete(worker);
-    this.#starting.delete(worker);
+  #noteCrash(): void {
     if (++this.#crashesInARow >= crashesToOpenCircuit) {
       this.#crashesInARow = 0;
       this.#circuitOpenUntil = performance.now() + circuitOpenMs;
@@ -177,7 +210,8 @@ export class WorkerPool {
   }
 
   async #terminateAll(): Promise<void> {
-    const workers = [...this.#ready, ...this.#starting];
+    const tokenizer = this.#forgetTokenizer();
+    const workers = [...this.#ready, ...this.#starting, ...(tokenizer === undefined ? [] : [tokenizer])];
     this.#ready.clear();
     this.#starting.clear();
     await Promise.all(workers.map((worker) => worker.terminate()));

@@ -6,7 +6,8 @@ import type { ModelSource } from './model-source.js';
 /** What the host thread asks of a worker; each request is answered once, by its `id`. */
 export type WorkerRequest = { readonly id: number } & (
   | { readonly type: 'resolve'; readonly source: ModelSource }
-  | { readonly type: 'load'; readonly manifest: ModelManifest; readonly session: SessionSettings }
+  | { readonly type: 'load_tokenizer'; readonly manifest: ModelManifest }
+  | { readonly type: 'load_model'; readonly manifest: ModelManifest; readonly session: SessionSettings }
   | {
       readonly type: 'tokenize';
       readonly texts: readonly string[];
@@ -48,7 +49,8 @@ export interface RunResult {
 
 export interface ResultOf {
   readonly resolve: ModelManifest;
-  readonly load: DeviceReport;
+  readonly load_tokenizer: null;
+  readonly load_model: DeviceReport;
   readonly tokenize: TokenizedTexts;
   readonly run: RunResult;
   readonly cancel: null;

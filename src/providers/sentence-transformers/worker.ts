@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { EmbeddingModel } from './embedding-model.js';
 import { resolveModel } from './model-source.js';
@@ -26,30 +27,30 @@ port.on('message', (request: WorkerRequest) => {
 
 async function work(): Promise<void> {
   isBusy = true;
-  for (let request = takeNext(); request !== undefined; request = takeNext()) await answer(request);
+  do {
+    // Messages that came during a run are heard of a turn later; one of them may be urgent.
+    await setImmediate();
+    const request = takeNext();
+    if (request !== undefined) await answer(request);
+  } while (waiting.length > 0);
   isBusy = false;
 }
 
 /** Between the runs of a large request, the urgent ones that came meanwhile. */
 async function serveUrgent(): Promise<void> {
-  for (;;) {
-    const index = waiting.findIndex((request) => 'isUrgent' in request && request.isUrgent);
-    if (index < 0) return;
+  await setImmediate();
+  for (let index = waiting.findIndex(isUrgent); index >= 0; index = waiting.findIndex(isUrgent)) {
     await answer(waiting.splice(index, 1)[0]!);
   }
 }
 
-/** Urgent requests first, then tokenising, since other workers may wait for it, then the order of arrival. */
+/** Urgent requests first, then the order of arrival. */
 function takeNext(): WorkerRequest | undefined {
-  const rank = (request: WorkerRequest): number => {
-    if ('isUrgent' in request && request.isUrgent) return 0;
-    return request.type === 'run' ? 2 : 1;
-  };
-  let best = 0;
-  for (let index = 1; index < waiting.length; index++) {
-    if (rank(waiting[index]!) < rank(waiting[best]!)) best = index;
-  }
-  return waiting.splice(best, 1)[0];
+  return waiting.splice(Math.max(waiting.findIndex(isUrgent), 0), 1)[0];
+}
+
+function isUrgent(request: WorkerRequest): boolean {
+  return 'isUrgent' in request && request.isUrgent;
 }
 
 async function answer(request: WorkerRequest): Promise<void> {
@@ -58,8 +59,10 @@ async function answer(request: WorkerRequest): Promise<void> {
     if (request.type === 'resolve') {
       const value = await resolveModel(request.source, (progress) => respond({ id, progress }));
       respond({ id, value });
-    } else if (request.type === 'load') {
+    } else if (request.type === 'load_tokenizer') {
       tokenizer = await Tokenizer.load(request.manifest);
+      respond({ id, value: null });
+    } else if (request.type === 'load_model') {
       model = await runNative(guard, () => EmbeddingModel.load(request.manifest, request.session));
       respond({ id, value: model.device });
     } else if (request.type === 'tokenize') {
