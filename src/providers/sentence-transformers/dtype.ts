@@ -1,5 +1,5 @@
 /**
- * The number format that a model computes in. `fp32` agrees with Python's vectors; `int8` is three to four times as fast on a CPU with
+ * The number format that a model computes in. `fp32` agrees with Python's vectors; `int8` is 1.7 to 3 times as fast on a CPU with
  * vectors of cosine 0.998 to those; `fp16` halves the memory on a GPU. Vectors of two formats are never mixed: it is part of the
  * embedding space.
  */
