@@ -3,8 +3,9 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 120_000,
-    hookTimeout: 180_000,
+    // On a Qdrant server, making and dropping a collection takes a good part of a second, and some suites do so a hundred times.
+    testTimeout: process.env.QDRANT_URL ? 600_000 : 120_000,
+    hookTimeout: process.env.QDRANT_URL ? 600_000 : 180_000,
     // Two cores: the model, PostgreSQL and the packed-tarball tests each want one.
     maxWorkers: 2,
   },

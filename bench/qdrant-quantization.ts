@@ -6,6 +6,7 @@
  */
 import { PulseQdrantClient, type QdrantCollectionOptions } from '../src/index.js';
 import { writeSection } from './report/write-section.js';
+import { untilGreen } from './vectors/until-green.js';
 
 const dimension = 384;
 const count = Number(process.argv[2] ?? 100_000);
@@ -66,14 +67,6 @@ async function main(serverUrl: string): Promise<void> {
     '|---|---|---|---|---|',
     ...rows,
   ]);
-}
-
-/** The optimisers begin some time after the last write: green must have been seen for a while. */
-async function untilGreen(status: () => Promise<string>): Promise<void> {
-  for (let seen = 0; seen < 5; ) {
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    seen = (await status()) === 'green' ? seen + 1 : 0;
-  }
 }
 
 function row(name: string, ingestMs: number, times: number[], recall: string): string {

@@ -101,7 +101,7 @@ async function report(): Promise<void> {
       value: median(figures.map((one) => one.search[at]?.p50Ms as number)),
     })),
   );
-  await writeChart('vectors', barChart('Exact search among 100,000 x 384, median, ms', bars));
+  await writeChart('vectors', barChart('Search among 100,000 x 384, median, ms', bars));
   await writeSection('vectors', [
     '## Vectors: the local engine',
     '',
@@ -114,6 +114,6 @@ async function report(): Promise<void> {
     '',
     process.env.QDRANT_URL ? '' : 'The server and the bare client were not measured: no QDRANT_URL was set.',
     '',
-    '![Exact search among 100,000 vectors](charts/vectors.svg)',
+    '![Search among 100,000 vectors](charts/vectors.svg)',
   ]);
 }

@@ -50,6 +50,7 @@ async function measure(target: TargetName): Promise<Figures> {
     await opened.search(dataset.query(0), undefined);
     openMs = performance.now() - start;
   }
+  await opened.settle();
   const search = [];
   for (const selection of selections) search.push(await measureSearch(opened, selection));
   const figures: Figures = {

@@ -3,11 +3,14 @@ import { LocalQdrantClient } from '../../src/vector-stores/local/local-qdrant-cl
 import { PulseQdrantClient } from '../../src/vector-stores/qdrant/pulse-qdrant-client.js';
 import type { QdrantClientLike } from '../../src/vector-stores/qdrant/qdrant-client-like.js';
 import { type Dataset, dimension } from './dataset.js';
+import { untilGreen } from './until-green.js';
 
 /** One way to store and search the same points. */
 export interface Target {
   create(): Promise<void>;
   ingest(from: number, to: number): Promise<void>;
+  /** Ends when what was stored is indexed, where anything is. */
+  settle(): Promise<void>;
   /** The numbers of the points that were found, the nearest first. */
   search(query: Float32Array, filter: object | undefined): Promise<number[]>;
   drop(): Promise<void>;
@@ -19,12 +22,22 @@ export const batchSize = 256;
 const buffers = Array.from({ length: batchSize }, () => new Float32Array(dimension));
 
 const collection = 'bench_passages';
-const tenant = 7;
+/** One that nobody has: its table is dropped, on whatever server QDRANT_URL names. */
+const tenant = 900_000_001;
 const limit = 10;
 const numberOf = (title: unknown): number => Number(/\d+$/.exec(String(title))?.[0]);
 
+type Settled = (readStatus: () => Promise<string>) => Promise<void>;
+/** The engine has nothing to index. */
+const atOnce: Settled = async () => {};
+
 /** Requests made by hand to a client: Qdrant's own, or the engine. */
-async function bareTarget(dataset: Dataset, client: QdrantClientLike, close: () => Promise<void>): Promise<Target> {
+async function bareTarget(
+  dataset: Dataset,
+  client: QdrantClientLike,
+  settled: Settled,
+  close: () => Promise<void>,
+): Promise<Target> {
   const vectorOf = (vector: Float32Array) => (client.acceptsFloat32Array ? vector : Array.from(vector));
   return {
     async create() {
@@ -43,6 +56,7 @@ async function bareTarget(dataset: Dataset, client: QdrantClientLike, close: () 
       });
       await client.upsert(collection, { wait: true, points });
     },
+    settle: () => settled(async () => String((await client.getCollection(collection)).status)),
     async search(query, filter) {
       const must = [{ key: 'client_id', match: { value: tenant } }, ...(filter ? [filter] : [])];
       const request = {
@@ -63,7 +77,7 @@ async function bareTarget(dataset: Dataset, client: QdrantClientLike, close: () 
 }
 
 /** Our vector store, on a server or on the engine. */
-function storeTarget(dataset: Dataset, store: PulseQdrantClient): Target {
+function storeTarget(dataset: Dataset, store: PulseQdrantClient, settled: Settled): Target {
   return {
     async create() {
       await store.dropCollection(tenant, 'passages');
@@ -77,6 +91,7 @@ function storeTarget(dataset: Dataset, store: PulseQdrantClient): Target {
       }));
       await store.upsertVectorsBatch(tenant, 'passages', records);
     },
+    settle: () => settled(async () => String((await store.describeCollection(tenant, 'passages'))?.status)),
     async search(query, filter) {
       const hits = await store.searchSimilar(tenant, 'passages', query, {
         limit,
@@ -96,18 +111,21 @@ export type TargetName = 'engine' | 'store on the engine' | 'bare client' | 'sto
 
 export async function openTarget(name: TargetName, dataset: Dataset, location: string): Promise<Target> {
   const url = process.env.QDRANT_URL ?? 'http://localhost:6333';
+  const apiKey = process.env.QDRANT_API_KEY || undefined;
   switch (name) {
     case 'engine': {
       const client = await LocalQdrantClient.open({ location });
-      return bareTarget(dataset, client, () => client.close());
+      return bareTarget(dataset, client, atOnce, () => client.close());
     }
     case 'store on the engine':
-      return storeTarget(dataset, new PulseQdrantClient({ location }));
+      return storeTarget(dataset, new PulseQdrantClient({ location }), atOnce);
     case 'bare client': {
-      const client = new QdrantClient({ url, checkCompatibility: false });
-      return bareTarget(dataset, client as unknown as QdrantClientLike, async () => undefined);
+      const port = new URL(url).port || (url.startsWith('https:') ? '443' : '6333');
+      const headers = apiKey === undefined ? {} : { headers: { 'api-key': apiKey } };
+      const client = new QdrantClient({ url, port: Number(port), checkCompatibility: false, ...headers });
+      return bareTarget(dataset, client as unknown as QdrantClientLike, untilGreen, async () => undefined);
     }
     case 'store on the server':
-      return storeTarget(dataset, new PulseQdrantClient({ url }));
+      return storeTarget(dataset, new PulseQdrantClient({ url, apiKey }), untilGreen);
   }
 }

@@ -159,6 +159,14 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
         expect(hit?.metadata).toEqual(metadata);
       });
 
+      it('keeps fractions, to the 15 digits that every JSON parser keeps', async () => {
+        const fractions = [0.11302160990842669, 1 / 3, -2.2250738585072014e-308, 1.7976931348623157e308];
+        const tenantId = await tenantWith([{ recordId: 1, vector: [1, 0, 0], metadata: { fractions } }]);
+        const [hit] = await fixture.store.searchSimilar(tenantId, docsOf(tenantId), [1, 0, 0]);
+        const kept = hit?.metadata.fractions as number[];
+        expect(kept.map((value, i) => Math.abs(value / fractions[i]! - 1) < 1e-15)).toEqual([true, true, true, true]);
+      });
+
       it('takes no records for an empty result, without a collection', async () => {
         expect(await fixture.store.upsertVectorsBatch(newTenant(), 'docs', [])).toEqual([]);
       });
@@ -188,6 +196,21 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
         expect((await search({ limit: 100 })).length).toBe(12);
         expect((await search({ limit: 100, scoreThreshold: 0 })).length).toBe(13);
         expect((await search({ limit: 2 })).map(({ recordId }) => recordId)).toEqual([0, 1]);
+      });
+
+      it('keeps a hit whose score is the threshold itself', async () => {
+        const tenantId = await tenantWith([
+          { recordId: 'same', vector: [0, 1, 0] },
+          { recordId: 'across', vector: [0, 0, 1] },
+          { recordId: 'opposite', vector: [0, -1, 0] },
+        ]);
+        const hits = async (scoreThreshold: number): Promise<unknown[]> => {
+          const found = await fixture.store.searchSimilar(tenantId, docsOf(tenantId), [0, 1, 0], { scoreThreshold });
+          return found.map(({ recordId }) => recordId);
+        };
+        expect(await hits(1)).toEqual(['same']);
+        expect(await hits(0)).toEqual(['same', 'across']);
+        expect(await hits(-1)).toEqual(['same', 'across', 'opposite']);
       });
 
       it('narrows by filters of every nesting', async () => {

@@ -53,7 +53,7 @@ export function vectorStoreIsolation(testApi: TestApi, options: VectorStoreIsola
       fixture = await options.open();
       world = await World.create(fixture);
     });
-    afterAll(() => fixture.close(world.tenantIds));
+    afterAll(() => fixture?.close(world?.tenantIds ?? []));
 
     it('has a case for every method', async () => {
       const known = [...Object.keys(isolationCases), ...harmlessMethods];

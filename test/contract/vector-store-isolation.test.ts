@@ -29,7 +29,7 @@ if (url !== undefined) {
     vectorStoreIsolation(testApi, {
       name: `PulseQdrantClient on ${url}, mode ${mode}`,
       fastCheck: fc,
-      attackCount: 500,
+      attackCount: 200,
       open: async () => {
         const store = openServerStore(url);
         return isolationFixture(store, mode, async (tenantIds) => {

@@ -16,17 +16,19 @@ export function openServerStore(url: string): PulseQdrantClient {
 
 /** Drops the collections that tests made for these tenants, and shared ones of tables named after them. */
 export async function removeTables(url: string, tenantIds: readonly number[]): Promise<void> {
-  const { protocol, hostname, port } = new URL(url);
+  const { protocol, hostname, port, pathname } = new URL(url);
   const client = new QdrantClient({
     host: hostname,
     port: Number(port) || (protocol === 'https:' ? 443 : 6333),
     https: protocol === 'https:',
+    ...(pathname === '/' ? {} : { prefix: pathname.replace(/\/$/, '') }),
     checkCompatibility: false,
     ...(process.env.QDRANT_API_KEY ? { headers: { 'api-key': process.env.QDRANT_API_KEY } } : {}),
   });
   const { collections } = await client.getCollections();
   for (const { name } of collections) {
-    const isOurs = tenantIds.some((id) => name.startsWith(`client_${id}_`) || name.endsWith(`_${id}`));
+    // Also `shared_docs_7_2`, `shared_docs_7@2` and the like.
+    const isOurs = tenantIds.some((id) => name.startsWith(`client_${id}_`) || new RegExp(`_${id}(_|@|$)`).test(name));
     if (isOurs) await client.deleteCollection(name);
   }
 }

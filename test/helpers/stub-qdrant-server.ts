@@ -141,7 +141,7 @@ export class StubQdrantServer {
               score: cosine(point.vector, body.query),
               payload: point.payload,
             }))
-            .filter(({ score }) => score >= body.score_threshold)
+            .filter(({ score }) => score > (body.score_threshold ?? Number.NEGATIVE_INFINITY))
             .sort((a, b) => b.score - a.score)
             .slice(0, body.limit),
         };

@@ -5,16 +5,21 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { VectorRecord } from '../../src/core/vector-store.js';
+import { LocalQdrantClient } from '../../src/vector-stores/local/local-qdrant-client.js';
 import { copyVectorStore } from '../../src/vector-stores/qdrant/copy-vector-store.js';
 import { PulseQdrantClient } from '../../src/vector-stores/qdrant/pulse-qdrant-client.js';
+import { isSameJson } from '../../src/vector-stores/qdrant/same-content.js';
 import { RestServer } from '../helpers/rest-server.js';
 
 const command = new URL('../../dist/copy-vectors.js', import.meta.url).pathname;
 const records: VectorRecord[] = Array.from({ length: 700 }, (_, i) => ({
   recordId: i % 2 ? i : `r${i}`,
   vector: Float32Array.of(Math.cos(i), Math.sin(i), 1),
-  metadata: { number: i, nested: { list: [i, null] } },
+  sparseVector: i % 3 ? { indices: [i, 1000], values: [0.1 * i, 1 / 3] } : undefined,
+  metadata: { number: i, nested: { list: [i, null, Math.sqrt(i + 2)] } },
 }));
+/** Without what only the first table has a place for. */
+const plainRecords = records.map(({ sparseVector: _, ...record }) => record);
 
 let folder: string;
 let server: RestServer;
@@ -29,11 +34,12 @@ beforeEach(async () => {
     vectorSize: 3,
     embeddingSpace: 'a',
     payloadIndexes: { number: 'integer' },
+    hasSparseVectors: true,
   });
   await store.upsertVectorsBatch(1, 'docs', records);
   for (const tenantId of [2, 3]) {
     await store.createCollection(tenantId, 'notes', { vectorSize: 3, mode: 'shared' });
-    await store.upsertVectorsBatch(tenantId, 'notes', records.slice(0, tenantId));
+    await store.upsertVectorsBatch(tenantId, 'notes', plainRecords.slice(0, tenantId));
   }
   await store.close();
 });
@@ -57,9 +63,13 @@ describe('copyVectorStore', () => {
     const [from, to] = await Promise.all(
       [source, target].map((store) => store.searchSimilar(1, 'docs', [1, 0, 0], search)),
     );
-    expect(to!.map(({ id, recordId, metadata }) => ({ id, recordId, metadata }))).toEqual(
-      from!.map(({ id, recordId, metadata }) => ({ id, recordId, metadata })),
+    expect(to!.map(({ id, recordId }) => ({ id, recordId }))).toEqual(
+      from!.map(({ id, recordId }) => ({ id, recordId })),
     );
+    expect(to!.every(({ metadata }, i) => isSameJson(from![i]!.metadata, metadata))).toBe(true);
+    const sparse = { indices: [7], values: [1] };
+    const hybrid = await target.searchHybrid(1, 'docs', [0, 0, 1], sparse, { limit: 2 });
+    expect(hybrid.map(({ recordId }) => recordId)).toContain(7);
     await source.close();
     await target.close();
   });
@@ -71,6 +81,8 @@ describe('copyVectorStore', () => {
       { recordId: 1, vector: [9, 9, 9], metadata: records[1]!.metadata },
       { recordId: 3, vector: records[3]!.vector, metadata: { number: -1 } },
       { recordId: 'extra', vector: [1, 1, 1] },
+      { ...records[7]!, sparseVector: { indices: [7, 1000], values: [0.7, 0.5] } },
+      { ...records[8]!, sparseVector: undefined },
     ]);
     await target.deleteRecords(1, 'docs', [5]);
     expect(await copyVectorStore({ location: folder }, { url })).toEqual(expected);
@@ -78,11 +90,28 @@ describe('copyVectorStore', () => {
     expect(repaired.map(({ recordId }) => recordId).toSorted()).toEqual([1, 3, 5]);
     for (const { recordId, metadata, vector } of repaired) {
       const record = records[Number(recordId)]!;
-      expect(metadata).toEqual(record.metadata);
+      expect(isSameJson(record.metadata, metadata)).toBe(true);
       const length = Math.hypot(...Array.from(record.vector));
       vector!.forEach((value, i) => void expect(value).toBeCloseTo(record.vector[i]! / length, 5));
     }
-    await target.close();
+    const written: number[] = [];
+    const ends = [new PulseQdrantClient({ location: folder }), target];
+    for (const { sparseVector, vector } of [records[7]!, records[8]!]) {
+      const [mine, theirs] = await Promise.all(
+        ends.map((end) => end.searchHybrid(1, 'docs', vector, sparseVector!, { limit: 5 })),
+      );
+      expect(theirs!.map(({ recordId }) => recordId)).toEqual(mine!.map(({ recordId }) => recordId));
+      written.push(mine!.length);
+    }
+    expect(written).toEqual([5, 5]);
+    await Promise.all(ends.map((end) => end.close()));
+  });
+
+  it('leaves collections alone that only look like ours', async () => {
+    const other = await LocalQdrantClient.open({ location: folder });
+    await other.createCollection('shared_theirs', { vectors: { size: 2, distance: 'Dot' } });
+    await other.close();
+    expect(await copyVectorStore({ location: folder }, { url })).toEqual(expected);
   });
 
   it('does not mix embedding spaces', async () => {

@@ -130,8 +130,26 @@ for (const { name, open, clean } of storesUnderTest('records of PulseQdrantClien
       ]);
     });
 
+    it('finds words and phrases where a field has a text index', async () => {
+      const texts = ['Import stopped at record 1,337', 'Record an import', 'at stopped'];
+      const titles = `titles_${tenantId}`;
+      await store.createCollection(tenantId, titles, { vectorSize: 3, mode, payloadIndexes: { title: 'text' } });
+      const titled = texts.map((title, recordId) => ({ recordId, vector: query, metadata: { title } }));
+      await store.upsertVectorsBatch(tenantId, titles, titled);
+      const idsOf = async (match: object): Promise<unknown[]> => {
+        const filter = { must: [{ key: 'title', match }] };
+        const hits = await store.searchSimilar(tenantId, titles, query, { filter });
+        return hits.map(({ recordId }) => recordId).toSorted();
+      };
+      expect(await idsOf({ text: 'RECORD import' })).toEqual([0, 1]);
+      expect(await idsOf({ phrase: 'stopped at' })).toEqual([0]);
+      expect(await idsOf({ text_any: 'at an' })).toEqual([0, 1, 2]);
+      await store.dropCollection(tenantId, titles);
+    });
+
     it('deletes by filter, and refuses one that says nothing', async () => {
-      for (const filter of [{}, undefined, null]) {
+      const nothings = [{ must: [] }, { should: [{}] }, { must: [{ must_not: [] }, { should: { must: [] } }] }];
+      for (const filter of [{}, undefined, null, ...nothings]) {
         await expect(store.deleteByFilter(tenantId, table, filter as never)).rejects.toMatchObject({
           code: 'invalid_input',
         });

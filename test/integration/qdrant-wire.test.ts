@@ -90,7 +90,8 @@ describe.each(Object.keys(lines))('the real client %s on the wire', (line) => {
       filter: { must: [{ key: 'client_id', match: { value: 7 } }, filter] },
       params: { hnsw_ef: 128 },
       limit: 10,
-      score_threshold: 0.7,
+      // The float32 below 0.7, since a server keeps what is above.
+      score_threshold: 0.6999999284744263,
       with_payload: true,
       with_vector: false,
     });
@@ -334,6 +335,23 @@ describe('PulseQdrantClient and a server', () => {
       if (tenantId !== undefined) expect(headers['api-key']).toBe(`key of ${tenantId}`);
     }
     await failureOf(new PulseQdrantClient({ url: server.url, apiKeyForTenant: () => '' }).countRecords(1, 'docs'));
+  });
+
+  it('takes a collection that the key of a tenant does not reach for none of the tenant’s', async () => {
+    const shared = new PulseQdrantClient({ url: server.url });
+    await shared.createCollection(7, 'docs', { vectorSize: 3, mode: 'shared' });
+    await shared.upsertVectorsBatch(7, 'docs', [{ recordId: 1, vector: [1, 0, 0] }]);
+    const forbidden = { status: { error: 'Access to collection "client_7_docs" is required' } };
+    server.intercept = ({ path }, response) => {
+      if (path.includes('shared_docs')) return false;
+      sendJson(response, 403, forbidden);
+      return true;
+    };
+    const store = new PulseQdrantClient({ url: server.url, apiKeyForTenant: () => 'key that names shared_docs' });
+    expect(await store.searchSimilar(7, 'docs', [1, 0, 0])).toHaveLength(1);
+    expect((await failureOf(store.searchSimilar(7, 'notes', [1, 0, 0]))).message).toContain("the tenant's key reaches");
+    // A key for all tenants has no such excuse.
+    expect((await failureOf(shared.searchSimilar(7, 'notes', [1, 0, 0]))).code).toBe('authentication_failed');
   });
 
   it('takes over a collection that the platform made, without an embedding space that nobody knows', async () => {

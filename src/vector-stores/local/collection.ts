@@ -1,5 +1,5 @@
 import { type CollectionConfig, denseVectorsOf, sparseVectorsOf } from './collection-config.js';
-import { type Filter, type FilterSubject, matchesFilter } from './filter/filter.js';
+import { type Filter, type FilterSubject, matchesFilter, type PayloadIndex } from './filter/filter.js';
 import { PayloadColumns } from './filter/payload-columns.js';
 import type { JsonObject } from './json.js';
 import type { PointBatch } from './point-batch.js';
@@ -87,8 +87,9 @@ export class Collection {
     return this.dense.get(name)?.has(row) ?? this.sparse.get(name)?.has(row) ?? false;
   }
 
-  hasTextIndex(key: string): boolean {
-    return this.config.payloadIndexes[key]?.type === 'text';
+  indexOf(key: string): PayloadIndex | undefined {
+    const { payloadIndexes } = this.config;
+    return Object.hasOwn(payloadIndexes, key) ? payloadIndexes[key] : undefined;
   }
 
   /** The point in a row, as a filter sees it. */

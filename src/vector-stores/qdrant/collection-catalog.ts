@@ -58,7 +58,7 @@ export class CollectionCatalog {
   async require(tenantId: number, tableName: string, signal: AbortSignal | undefined): Promise<Collection> {
     const collection = await this.find(tenantId, tableName, signal);
     if (collection !== undefined) return collection;
-    throw collectionNotFound(tenantId, tableName, this.#connection.endpoint);
+    throw collectionNotFound(tenantId, tableName, this.#connection);
   }
 
   /**
@@ -87,11 +87,21 @@ export class CollectionCatalog {
   ): Promise<Collection | undefined> {
     const name = collectionName(tenantId, tableName, mode);
     const scope = { tenantId, tableName, mode, collection: name };
-    const current = await this.read(scope, signal);
+    const current = await this.#readIfReachable(scope, signal);
     const isSuperseded = typeof current?.metadata?.pulse_superseded_by === 'string';
     // Between the old collection's end and the alias that takes its name, only this alias leads to the new one.
     if (current !== undefined && !isSuperseded) return current;
-    return (await this.read({ ...scope, collection: `${name}@live` }, signal)) ?? current;
+    return (await this.#readIfReachable({ ...scope, collection: `${name}@live` }, signal)) ?? current;
+  }
+
+  /** A server asks for access before it says whether a collection exists: one that a tenant's key does not name is none of the tenant's. */
+  async #readIfReachable(scope: TenantScope, signal: AbortSignal | undefined): Promise<Collection | undefined> {
+    try {
+      return await this.read(scope, signal);
+    } catch (error) {
+      if (this.#connection.hasTenantKeys && error instanceof VectorStoreError && error.status === 403) return undefined;
+      throw error;
+    }
   }
 
   /** Asks the server for one collection by its name or alias, and addresses it by its own name from then on. */
@@ -130,15 +140,20 @@ export class CollectionCatalog {
   }
 }
 
-export function collectionNotFound(tenantId: number, tableName: string, endpoint: string): VectorStoreError {
+export function collectionNotFound(
+  tenantId: number,
+  tableName: string,
+  { endpoint, hasTenantKeys }: Pick<QdrantConnection, 'endpoint' | 'hasTenantKeys'>,
+): VectorStoreError {
   const collection = collectionName(tenantId, tableName);
+  const reachable = hasTenantKeys ? " that the tenant's key reaches" : '';
   return new VectorStoreError(
-    `There is no collection ${collection} at ${endpoint}, nor a shared one of the table. Make it with createCollection first.`,
+    `There is no collection ${collection} at ${endpoint}${reachable}, nor a shared one of the table. Make it with createCollection first.`,
     { code: 'collection_not_found', collection, status: 404 },
   );
 }
 
-function isNotFound(error: unknown): boolean {
+export function isNotFound(error: unknown): boolean {
   return isAiProviderError(error) && error.code === 'collection_not_found';
 }
 

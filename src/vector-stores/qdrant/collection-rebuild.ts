@@ -65,7 +65,7 @@ export class CollectionRebuild {
       await createIfAbsent(connection, scope, request, signal, { pulse_generation: generation });
       next = await catalog.read(scope, signal);
     }
-    if (next === undefined) throw collectionNotFound(tenantId, tableName, connection.endpoint);
+    if (next === undefined) throw collectionNotFound(tenantId, tableName, connection);
     requireDimension(next, options.vectorSize);
     requirePin(next, options.embeddingSpace);
     await createIndexes(connection, next, { ...indexesOf(current), ...options.payloadIndexes }, signal);
@@ -137,8 +137,8 @@ export class CollectionRebuild {
   }
 
   async #requireAsMany(current: Collection, signal: AbortSignal | undefined): Promise<void> {
-    const before = await pointCountOf(this.#connection, this.#catalog, current, signal);
-    const after = await pointCountOf(this.#connection, this.#catalog, this.#next, signal);
+    const before = await pointCountOf(this.#connection, current, signal);
+    const after = await pointCountOf(this.#connection, this.#next, signal);
     if (after >= before) return;
     throw new VectorStoreError(
       `The new collection ${this.#next.scope.collection} holds ${after} points, ${current.scope.collection} ${before}. Add the missing ones, or allow fewer.`,
@@ -206,16 +206,18 @@ function requireNewer(next: Collection, current: Collection): void {
   );
 }
 
-/** All points of a collection of the tenant's own; of a shared one, all tenants' as the server describes it. */
+/** All points of a collection of the tenant's own; of a shared one, all tenants': a number that is compared and never handed out. */
 async function pointCountOf(
   connection: QdrantConnection,
-  catalog: CollectionCatalog,
   collection: Collection,
   signal: AbortSignal | undefined,
 ): Promise<number> {
   if (collection.scope.mode === 'collection') return countRecords(connection, collection, undefined, signal);
-  const latest = await catalog.read(collection.scope, signal);
-  return Number(latest?.response.points_count ?? 0);
+  const { scope } = collection;
+  const { count } = await connection.request({ operation: 'counting', scope, signal }, (client) =>
+    client.count(scope.collection, { exact: true }),
+  );
+  return count;
 }
 
 function generationOf({ metadata }: Collection): number {

@@ -54,6 +54,11 @@ export class QdrantConnection {
     return this.#options.target.endpoint;
   }
 
+  /** Whether each tenant has a key of its own, which may not reach every collection. */
+  get hasTenantKeys(): boolean {
+    return this.#tenantClients !== undefined;
+  }
+
   /**
    * @param send - Makes one request; may be called again.
    * @throws `VectorStoreError`; the reason of `signal`, untouched.

@@ -1,5 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
-import type { JsonValue } from '../../core/vector-store.js';
+import type { SparseVector } from '../../core/vector-store.js';
 import { VectorStoreError } from '../../errors.js';
 import type { Collection } from './collection-catalog.js';
 import { sparseVectorName } from './collection-request.js';
@@ -11,11 +10,10 @@ import type { QdrantPoint } from './qdrant-client-like.js';
 import { readPage } from './read-records.js';
 import { toBatches } from './record-batches.js';
 import { type CheckedRecord, checkRecord } from './record-checks.js';
+import { isSameJson, isSameSparseVector, isSameVector } from './same-content.js';
 import { toPoint } from './upsert.js';
 import { denseVectorOf } from './vectors.js';
 
-/** Normalising a float32 vector a second time moves its numbers by less. */
-const vectorTolerance = 1e-5;
 /** A source that is written to faster than it is copied never gets quiet. */
 const maxPasses = 10;
 
@@ -91,8 +89,8 @@ function toRecord(from: TenantScope, to: TenantScope, point: QdrantPoint, positi
   return checkRecord(to, { recordId, vector, metadata, sparseVector: sparseVectorOf(point) }, position);
 }
 
-function sparseVectorOf({ vector }: QdrantPoint): unknown {
-  return (vector as Record<string, unknown> | undefined)?.[sparseVectorName];
+function sparseVectorOf({ vector }: QdrantPoint): SparseVector | undefined {
+  return (vector as Record<string, SparseVector> | undefined)?.[sparseVectorName];
 }
 
 async function withoutEqual(
@@ -109,10 +107,12 @@ async function withoutEqual(
 function isEqual(scope: TenantScope, record: CheckedRecord, point: QdrantPoint | undefined): boolean {
   if (point === undefined) return false;
   const { recordId, metadata } = requireOwnPayload(scope, point.payload);
-  const { vector } = denseVectorOf(point);
-  const sameVector = vector?.every((value, i) => Math.abs(value - record.vector[i]!) <= vectorTolerance) ?? false;
-  const sameMetadata = isDeepStrictEqual(metadata, record.metadata as Readonly<Record<string, JsonValue>>);
-  return recordId === record.recordId && sameVector && sameMetadata;
+  return (
+    recordId === record.recordId &&
+    isSameVector(record.vector, denseVectorOf(point).vector) &&
+    isSameSparseVector(record.sparseVector, sparseVectorOf(point)) &&
+    isSameJson(record.metadata, metadata)
+  );
 }
 
 async function writeRecords(
@@ -133,7 +133,7 @@ async function writeRecords(
 /** Deletes what the target has and the source has not, such as a record that was deleted between two passes. */
 async function prune(source: CopyEnd, target: CopyEnd, { signal, mayGoOn }: PointCopyOptions): Promise<number> {
   const { tenantId, tableName } = target.collection.scope;
-  const sourceIds = new Set<string>();
+  const sourceIds = new Set<unknown>();
   for await (const page of pagesOf(source, false, signal)) {
     for (const point of page) {
       const { recordId } = requireOwnPayload(source.collection.scope, point.payload);
@@ -142,7 +142,7 @@ async function prune(source: CopyEnd, target: CopyEnd, { signal, mayGoOn }: Poin
   }
   let prunedCount = 0;
   for await (const page of pagesOf(target, false, signal)) {
-    const ids = page.map(({ id }) => String(id)).filter((id) => !sourceIds.has(id));
+    const ids = page.map(({ id }) => id).filter((id) => !sourceIds.has(id));
     if (ids.length === 0) continue;
     const { scope } = target.collection;
     await mayGoOn?.();

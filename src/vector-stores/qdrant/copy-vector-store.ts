@@ -20,6 +20,8 @@ export interface CopyVectorStoreOptions extends Pick<CopyOptions, 'signal'> {
   readonly onTable?: ((table: CopiedTable) => void) | undefined;
 }
 
+/** A shared collection is the same for every tenant. */
+const anyTenant = 1;
 /** The most tenants that are looked for in one shared collection. */
 const maxTenants = 1_000_000;
 
@@ -102,20 +104,24 @@ async function tablesOf(
     const parsed = parseCollectionName(name);
     if (parsed === undefined) continue;
     const { tableName } = parsed;
-    const tenantIds = parsed.tenantId === undefined ? await tenantsOf(connection, name, signal) : [parsed.tenantId];
+    const tenantIds =
+      parsed.tenantId === undefined ? await tenantsOf(connection, tableName, signal) : [parsed.tenantId];
     for (const tenantId of tenantIds) tables.set(collectionName(tenantId, tableName), { tenantId, tableName });
   }
   return [...tables.values()];
 }
 
-/** Whose points a shared collection holds: the one question that is not asked for a tenant. */
+/** Whose points a shared collection holds: a question that is not asked for a tenant. A collection of that name that is not ours holds nobody's. */
 async function tenantsOf(
   connection: QdrantConnection,
-  name: string,
+  tableName: string,
   signal: AbortSignal | undefined,
 ): Promise<number[]> {
+  const shared = await new CollectionCatalog(connection).findInMode(anyTenant, tableName, 'shared', signal);
+  if (shared === undefined) return [];
+  const { collection } = shared.scope;
   const { hits } = await connection.request({ operation: 'listing tenants', signal }, (client) =>
-    client.facet(name, { key: 'client_id', limit: maxTenants, exact: true }),
+    client.facet(collection, { key: 'client_id', limit: maxTenants, exact: true }),
   );
   return hits.map(({ value }) => Number(value)).toSorted((a, b) => a - b);
 }

@@ -1,3 +1,4 @@
+import { reservedKeys } from '../../core/vector-record.js';
 import { VectorStoreError } from '../../errors.js';
 import { restoreAfterBulkLoad } from './bulk-load.js';
 import { type Collection, type CollectionCatalog, requireDimension, requirePin } from './collection-catalog.js';
@@ -126,7 +127,12 @@ export async function createIndexes(
   for (const [field, schema] of Object.entries({ client_id: tenantIndex, ...payloadIndexes })) {
     if (Object.hasOwn(existing, field)) continue;
     await connection.change({ operation: `indexing ${field}`, scope, signal }, (client) =>
-      client.createPayloadIndex(scope.collection, { field_name: field, field_schema: schema, wait: true }),
+      client.createPayloadIndex(scope.collection, {
+        field_name: field,
+        // Without positions, no phrase is ever found.
+        field_schema: schema === 'text' ? { type: 'text', phrase_matching: true } : schema,
+        wait: true,
+      }),
     );
   }
 }
@@ -134,6 +140,6 @@ export async function createIndexes(
 /** The metadata fields that a collection has indexes for. */
 export function indexesOf({ response }: Collection): Record<string, PayloadIndexType> {
   const schema: Readonly<Record<string, { data_type: PayloadIndexType }>> = response.payload_schema ?? {};
-  const fields = Object.entries(schema).filter(([field]) => field !== 'client_id');
+  const fields = Object.entries(schema).filter(([field]) => !(reservedKeys as readonly string[]).includes(field));
   return Object.fromEntries(fields.map(([field, { data_type: type }]) => [field, type]));
 }

@@ -14,17 +14,40 @@ type Check = (value: unknown, path: string, depth: number) => unknown;
  * @throws {@link InvalidInputError} naming the path of what does not belong there.
  */
 export function requireFilter(value: unknown, path = 'filter', depth = 0): Copied {
-  return copyKnown(value, path, depth, {
+  const copy = copyKnown(value, path, depth, {
     must: conditions,
     should: conditions,
     must_not: conditions,
     min_should: (entry, at, level) =>
-      copyKnown(entry, at, level, { conditions: conditionList, min_count: count }, ['conditions', 'min_count']),
+      copyKnown(entry, at, level, { conditions: someConditions, min_count: positiveCount }, [
+        'conditions',
+        'min_count',
+      ]),
   });
+  // A group of nothing asks nothing; inside of `nested`, a server would let an empty `should` match nothing.
+  return Object.fromEntries(Object.entries(copy).filter(([, group]) => !(Array.isArray(group) && group.length === 0)));
+}
+
+/** Whether a filter, as {@link requireFilter} returned it, asks anything of a point: groups of nothing are true of all. */
+export function hasCondition(filter: Copied): boolean {
+  const { must, should, must_not, min_should } = filter;
+  const groups = [must, should, must_not, (min_should as Copied | undefined)?.conditions];
+  const entries = groups.filter((group) => group !== undefined).flat() as Copied[];
+  return entries.some((entry) => !isFilter(entry) || hasCondition(entry));
+}
+
+function isFilter(condition: Copied): boolean {
+  return Object.keys(condition).every((key) => ['must', 'should', 'must_not', 'min_should'].includes(key));
 }
 
 const conditions: Check = (value, path, depth) =>
   Array.isArray(value) ? conditionList(value, path, depth) : condition(value, path, depth);
+
+/** Of none, servers before 1.19 take any point for enough. */
+const someConditions: Check = (value, path, depth) => {
+  if (Array.isArray(value) && value.length === 0) throw unexpected(path, 'at least one condition', value);
+  return conditionList(value, path, depth);
+};
 
 const conditionList: Check = (value, path, depth) =>
   list(value, path).map((entry, i) => condition(entry, `${path}[${i}]`, depth));
@@ -88,6 +111,11 @@ const number: Check = (value, path) => {
 const count: Check = (value, path) => {
   if (Number.isSafeInteger(value) && (value as number) >= 0) return value;
   throw unexpected(path, 'an unsigned integer', value);
+};
+
+const positiveCount: Check = (value, path) => {
+  if (Number.isSafeInteger(value) && (value as number) > 0) return value;
+  throw unexpected(path, 'a positive integer', value);
 };
 
 const bound: Check = (value, path, depth) => (typeof value === 'string' ? value : number(value, path, depth));

@@ -1,6 +1,6 @@
 import type { CollectionDescription } from '../../core/vector-store.js';
 import { requireTenantId } from '../../internal/validate.js';
-import type { Collection, CollectionCatalog } from './collection-catalog.js';
+import { type Collection, type CollectionCatalog, isNotFound } from './collection-catalog.js';
 import type { QdrantConnection } from './connection.js';
 import { indexesOf } from './create-collection.js';
 import { type CollectionMode, parseCollectionName } from './naming.js';
@@ -55,10 +55,26 @@ export async function listCollections(
   const tables = parsed.filter((table) => table.tenantId === undefined || table.tenantId === tenantId);
   const descriptions: QdrantCollectionDescription[] = [];
   for (const tableName of new Set(tables.map((table) => table.tableName).toSorted())) {
-    const collection = await catalog.find(tenantId, tableName, signal);
-    if (collection === undefined) continue;
-    const description = await describeCollection(connection, collection, signal);
+    const description = await describeIfPresent(connection, catalog, { tenantId, tableName }, signal);
+    if (description === undefined) continue;
     if (description.mode === 'collection' || description.pointCount > 0) descriptions.push(description);
   }
   return descriptions;
+}
+
+/** Undefined also where the collection is dropped meanwhile: a listing names what others may remove at any time. */
+async function describeIfPresent(
+  connection: QdrantConnection,
+  catalog: CollectionCatalog,
+  { tenantId, tableName }: { readonly tenantId: number; readonly tableName: string },
+  signal: AbortSignal | undefined,
+): Promise<QdrantCollectionDescription | undefined> {
+  const collection = await catalog.find(tenantId, tableName, signal);
+  if (collection === undefined) return undefined;
+  try {
+    return await describeCollection(connection, collection, signal);
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
 }

@@ -86,7 +86,7 @@ async function toOwn(move: Move, own: Collection | undefined, shared: Collection
     }
     return pointsIn(move, own);
   }
-  if (shared === undefined) throw collectionNotFound(move.tenantId, move.tableName, connection.endpoint);
+  if (shared === undefined) throw collectionNotFound(move.tenantId, move.tableName, connection);
   const target = own ?? (await createLike(move, shared, 'collection', { pulse_moving_to: 'collection' }));
   requireSameVectors(shared, target);
   const mayGoOn = await claim(move, target, 'collection');
@@ -137,7 +137,7 @@ async function createLike(
   });
   await createIfAbsent(connection, scope, options, signal, metadata);
   const collection = await catalog.findInMode(tenantId, tableName, mode, signal);
-  if (collection === undefined) throw collectionNotFound(tenantId, tableName, connection.endpoint);
+  if (collection === undefined) throw collectionNotFound(tenantId, tableName, connection);
   await createIndexes(connection, collection, options.payloadIndexes, signal);
   return collection;
 }
@@ -163,6 +163,6 @@ async function pointsIn(
   { connection, tenantId, tableName, options }: Move,
   collection: Collection | undefined,
 ): Promise<number> {
-  if (collection === undefined) throw collectionNotFound(tenantId, tableName, connection.endpoint);
+  if (collection === undefined) throw collectionNotFound(tenantId, tableName, connection);
   return countRecords(connection, collection, undefined, options.signal);
 }

@@ -14,6 +14,7 @@ import type { CopyOptions } from './copy-points.js';
 import { createCollection } from './create-collection.js';
 import { deletePoints } from './delete-records.js';
 import { dropCollection } from './drop-collection.js';
+import { hasCondition } from './filter-shape.js';
 import { checkHealth, type VectorStoreHealth } from './health.js';
 import { describeCollection, listCollections, type QdrantCollectionDescription } from './list-collections.js';
 import { moveTenant } from './move-tenant.js';
@@ -375,7 +376,7 @@ export class PulseQdrantClient implements VectorStore {
     options: CallOptions = {},
   ): Promise<void> {
     const checked = checkFilter(filter ?? null) as Record<string, unknown>;
-    if (Object.keys(checked).length === 0) {
+    if (!hasCondition(checked)) {
       throw new InvalidInputError('Expected `filter` to have a condition. To remove all records, use dropCollection.');
     }
     await this.#use(tenantId, tableName, options, (collection) =>

@@ -75,6 +75,9 @@ export function failed(
   });
 }
 
+/** A disk or a quota that is full does not empty itself. */
+const insufficientStorage = 507;
+
 function refused(
   status: number,
   reason: string | undefined,
@@ -84,7 +87,7 @@ function refused(
   const because = reason === undefined ? '' : `: ${reason}`;
   return failed(request, `was refused with HTTP ${status}${because}`, {
     code: codeOf(status, request),
-    isRetryable: status === 429 || status >= 500,
+    isRetryable: status === 408 || status === 429 || (status >= 500 && status !== insufficientStorage),
     status,
     ...extra,
   });
@@ -94,7 +97,8 @@ function codeOf(status: number, request: FailedRequest): VectorStoreErrorOptions
   if (status === 401 || status === 403) return 'authentication_failed';
   if (status === 404 && request.collection !== undefined) return 'collection_not_found';
   if (status === 429) return 'rate_limited';
-  return status >= 500 ? 'unavailable' : 'vector_store_failed';
+  if (status === 408) return 'deadline_exceeded';
+  return status >= 500 && status !== insufficientStorage ? 'unavailable' : 'vector_store_failed';
 }
 
 /** The server's own words, without what it quotes of the request: a payload or a filter may hold a customer's text. */

@@ -8,9 +8,11 @@ const defaultLimit = 10;
 const defaultScoreThreshold = 0.7;
 /** More hits than anybody reads, and an answer that still fits into memory. */
 const maxLimit = 10_000;
+/** How far a page may lie behind the first, and how many hits all groups may hold: a server before 1.19 reserves memory for them, and aborts where it has none. */
+const maxCandidates = 100_000;
 
 export interface VectorSearchOptions extends SearchOptions {
-  /** How many of the best hits to leave out, for pages: page n of 10 begins at 10 x n. @default 0 */
+  /** How many of the best hits to leave out, for pages: page n of 10 begins at 10 x n; with `limit` at most 100,000. @default 0 */
   readonly offset?: number | undefined;
   /** Whether hits hold their vectors. @default false */
   readonly withVectors?: boolean | undefined;
@@ -26,7 +28,7 @@ export interface BatchSearch extends Omit<VectorSearchOptions, 'signal' | 'embed
 export interface GroupSearchOptions extends Omit<VectorSearchOptions, 'offset'> {
   /** The metadata field whose values make the groups: a keyword or an integer. */
   readonly groupBy: string;
-  /** The most hits of a group. @default 3 */
+  /** The most hits of a group; times `limit` at most 100,000. @default 3 */
   readonly groupSize?: number | undefined;
 }
 
@@ -49,10 +51,11 @@ export interface CheckedSearch {
 
 /** @throws {@link InvalidInputError} before any I/O. */
 export function checkSearch(vector: unknown, options: Omit<VectorSearchOptions, 'signal'>): CheckedSearch {
+  const limit = requireLimit(options.limit ?? defaultLimit, 'limit');
   return {
     vector: requireVector(vector, 'the query vector'),
-    limit: requireLimit(options.limit ?? defaultLimit, 'limit'),
-    offset: requireOffset(options.offset ?? 0),
+    limit,
+    offset: requireOffset(options.offset ?? 0, limit),
     scoreThreshold: requireSimilarity(options.scoreThreshold ?? defaultScoreThreshold),
     withVectors: requireBoolean(options.withVectors ?? false, 'withVectors'),
     exact: requireBoolean(options.exact ?? false, 'exact'),
@@ -61,10 +64,13 @@ export function checkSearch(vector: unknown, options: Omit<VectorSearchOptions, 
 }
 
 export function checkGroups(options: GroupSearchOptions): { readonly groupBy: string; readonly groupSize: number } {
-  return {
-    groupBy: requireNonEmptyString(options.groupBy, 'groupBy'),
-    groupSize: requireLimit(options.groupSize ?? 3, 'groupSize'),
-  };
+  const groupBy = requireNonEmptyString(options.groupBy, 'groupBy');
+  const groupSize = requireLimit(options.groupSize ?? 3, 'groupSize');
+  const hitCount = (options.limit ?? defaultLimit) * groupSize;
+  if (hitCount <= maxCandidates) return { groupBy, groupSize };
+  throw new InvalidInputError(
+    `Expected \`limit\` times \`groupSize\` to be at most ${maxCandidates}, got ${hitCount}.`,
+  );
 }
 
 export interface CheckedHybridSearch extends CheckedSearch {
@@ -98,9 +104,10 @@ export function requireLimit(value: unknown, name: string): number {
   throw new InvalidInputError(`Expected \`${name}\` to be at most ${maxLimit}, got ${limit}.`);
 }
 
-function requireOffset(value: unknown): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new InvalidInputError(`Expected \`offset\` to be 0 or a positive safe integer, got ${describeValue(value)}.`);
+function requireOffset(value: unknown, limit: number): number {
+  const most = maxCandidates - limit;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most) return value;
+  throw new InvalidInputError(`Expected \`offset\` to be an integer from 0 to ${most}, got ${describeValue(value)}.`);
 }
 
 function requireSimilarity(value: unknown): number {

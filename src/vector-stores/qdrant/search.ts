@@ -126,10 +126,19 @@ function searchRequest(collection: Collection, search: CheckedSearch, toWire: To
     params: searchParams(collection, search),
     limit: search.limit,
     ...(search.offset > 0 ? { offset: search.offset } : {}),
-    score_threshold: search.scoreThreshold,
+    ...(search.scoreThreshold > -1 ? { score_threshold: float32Below(search.scoreThreshold) } : {}),
     with_payload: true,
     with_vector: search.withVectors,
   };
+}
+
+/** A server keeps what is above the threshold, in float32; ours keeps what is at it as well. */
+function float32Below(value: number): number {
+  const float = Float32Array.of(value);
+  const bits = new Int32Array(float.buffer);
+  // One step of the bits is one step down: towards zero from above it, away from it below.
+  bits[0] = float[0] === 0 ? -0x7fffffff : bits[0]! + (float[0]! > 0 ? -1 : 1);
+  return float[0]!;
 }
 
 function searchParams({ response }: Collection, { exact }: CheckedSearch): QdrantRequest {

@@ -8,15 +8,19 @@ import { parseTextMatch } from './text-match.js';
 export type ValuesCheck = (values: readonly unknown[]) => boolean;
 type ValueCheck = (value: unknown) => boolean;
 
+/** An index of a payload key, as it was declared. */
+export type PayloadIndex = JsonObject;
+
 const bounds = ['gt', 'gte', 'lt', 'lte'] as const;
 
 /**
  * Parses what a field condition asks of its field. As in Qdrant 1.19 (`FieldCondition::check`): a count goes before `is_empty`, that before
  * `is_null`, that before the rest, of which one suffices where several are given; an array matches where one of its elements does.
  *
- * @param hasTextIndex - whether `text` and `phrase` compare words (as with a text index) instead of characters.
+ * @param index - of the field: with one of texts, words are compared instead of characters; with one of keywords or integers, `except` means other values of
+ *   that type.
  */
-export function parseFieldCondition(condition: JsonObject, hasTextIndex: boolean): ValuesCheck {
+export function parseFieldCondition(condition: JsonObject, index: PayloadIndex | undefined): ValuesCheck {
   const given = (name: string): JsonObject | undefined => {
     const value = condition[name];
     if (value === undefined || value === null) return undefined;
@@ -37,7 +41,7 @@ export function parseFieldCondition(condition: JsonObject, hasTextIndex: boolean
     const value = given(name);
     if (value) checks.push(parse(value));
   };
-  add('match', (match) => parseMatch(match, hasTextIndex));
+  add('match', (match) => parseMatch(match, index));
   add('range', parseRange);
   add('geo_radius', parseGeoRadius);
   add('geo_bounding_box', parseGeoBoundingBox);
@@ -56,7 +60,7 @@ function optionalBoolean(condition: JsonObject, name: string): boolean | undefin
 
 /** Null and `[]`. */
 export const isEmptyValue = (value: unknown): boolean => value === null || (Array.isArray(value) && value.length === 0);
-const holdsNull = (value: unknown): boolean => value === null || (Array.isArray(value) && value.includes(null));
+export const holdsNull = (value: unknown): boolean => value === null || (Array.isArray(value) && value.includes(null));
 
 /** Absent and null count as 0, a single value as 1. */
 function parseValuesCount(condition: JsonObject): ValuesCheck {
@@ -115,10 +119,10 @@ function compare<Value extends number | bigint>({ gt, gte, lt, lte }: Bounds<Val
 }
 
 /** The first of the known forms counts, in the order in which Qdrant tries them. */
-function parseMatch(match: JsonObject, hasTextIndex: boolean): ValueCheck {
+function parseMatch(match: JsonObject, index: PayloadIndex | undefined): ValueCheck {
   const { value, any, except } = match;
   if (typeof value === 'string' || typeof value === 'boolean' || isInteger(value)) return (stored) => stored === value;
-  const textMatch = parseTextMatch(match, hasTextIndex);
+  const textMatch = parseTextMatch(match, index);
   if (textMatch) return textMatch;
   if (any !== undefined) {
     const accepted = requireAlikeScalars(any, 'any');
@@ -126,11 +130,19 @@ function parseMatch(match: JsonObject, hasTextIndex: boolean): ValueCheck {
   }
   if (except !== undefined) {
     const refused = requireAlikeScalars(except, 'except');
-    return (stored) => stored !== null && !refused.has(stored);
+    const isCounted = countedBy(index);
+    return (stored) => isCounted(stored) && !refused.has(stored);
   }
   throw formatError(
     '`match` must have a `value` (a string, an integer or a boolean), `text`, `text_any`, `phrase`, `prefix`, `any` or `except`',
   );
+}
+
+/** An index knows only the values of its type. */
+function countedBy(index: PayloadIndex | undefined): ValueCheck {
+  if (index?.type === 'integer') return isInteger;
+  if (index?.type === 'keyword') return (stored) => typeof stored === 'string';
+  return (stored) => stored !== null;
 }
 
 function requireAlikeScalars(list: unknown, name: string): ReadonlySet<unknown> {

@@ -1,7 +1,16 @@
 import { isObject, type JsonObject } from '../json.js';
 import { type PointId, parsePointId } from '../point-id.js';
 import { formatError, validationError } from '../qdrant-api-error.js';
-import { isEmptyValue, parseFieldCondition, type ValuesCheck } from './field-condition.js';
+import {
+  holdsNull,
+  isEmptyValue,
+  type PayloadIndex,
+  parseFieldCondition,
+  type ValuesCheck,
+} from './field-condition.js';
+
+export type { PayloadIndex } from './field-condition.js';
+
 import { everyElement, type PathStep, parsePath, valuesAt } from './payload-path.js';
 
 /** A filter as parsed: the four groups are ANDed, an empty one holds. */
@@ -19,8 +28,8 @@ export type Condition =
   | { readonly kind: 'nested'; readonly path: readonly PathStep[]; readonly filter: Filter }
   | { readonly kind: 'filter'; readonly filter: Filter };
 
-/** Whether a payload key has a text index, which changes what `text` and `phrase` mean. */
-export type HasTextIndex = (key: string) => boolean;
+/** The index of a payload key, which changes what some conditions on it mean. */
+export type IndexOf = (key: string) => PayloadIndex | undefined;
 
 const clauses = new Set(['must', 'should', 'must_not', 'min_should']);
 
@@ -32,7 +41,7 @@ const maxDepth = 64;
  *
  * @throws a 400 or 422 where the filter is malformed; an unknown clause is never ignored, since that would widen the result.
  */
-export function parseFilter(filter: unknown, hasTextIndex: HasTextIndex, depth = 0): Filter {
+export function parseFilter(filter: unknown, indexOf: IndexOf, depth = 0): Filter {
   if (!isObject(filter)) throw formatError('a filter must be an object');
   if (depth > maxDepth) throw formatError(`a filter may be nested ${maxDepth} levels deep`);
   for (const key of Object.keys(filter)) {
@@ -40,7 +49,7 @@ export function parseFilter(filter: unknown, hasTextIndex: HasTextIndex, depth =
       throw formatError('unknown field in a filter, expected one of `should`, `min_should`, `must`, `must_not`');
     }
   }
-  const parse = (condition: unknown): Condition => parseCondition(condition, hasTextIndex, depth);
+  const parse = (condition: unknown): Condition => parseCondition(condition, indexOf, depth);
   const group = (value: unknown): Condition[] =>
     value === undefined || value === null ? [] : (Array.isArray(value) ? value : [value]).map(parse);
   return {
@@ -64,23 +73,23 @@ function parseMinShould(value: unknown, parse: (condition: unknown) => Condition
   return { conditions: value.conditions.map(parse), minCount };
 }
 
-function parseCondition(condition: unknown, hasTextIndex: HasTextIndex, depth: number): Condition {
+function parseCondition(condition: unknown, indexOf: IndexOf, depth: number): Condition {
   if (!isObject(condition)) throw formatError('a filter condition must be an object');
   const { key, is_empty: isEmpty, is_null: isNull, has_id: hasId, has_vector: hasVector, nested } = condition;
   if (key !== undefined) {
     const path = parsePath(key);
-    const check = parseFieldCondition(condition, hasTextIndex(key as string));
+    const check = parseFieldCondition(condition, indexOf(key as string));
     return { kind: 'field', key: key as string, path, check };
   }
   if (isEmpty !== undefined) return onField(isEmpty, (values) => values.every(isEmptyValue));
-  if (isNull !== undefined) return onField(isNull, (values) => values.includes(null));
+  if (isNull !== undefined) return parseIsNull(isNull, indexOf);
   if (hasId !== undefined) return { kind: 'ids', ids: parseIds(hasId) };
   if (hasVector !== undefined) {
     if (typeof hasVector !== 'string') throw formatError('`has_vector` must be the name of a vector');
     return { kind: 'vector', name: hasVector };
   }
-  if (nested !== undefined) return parseNested(nested, depth);
-  return { kind: 'filter', filter: parseFilter(condition, hasTextIndex, depth + 1) };
+  if (nested !== undefined) return parseNested(nested, indexOf, depth);
+  return { kind: 'filter', filter: parseFilter(condition, indexOf, depth + 1) };
 }
 
 function onField(field: unknown, check: ValuesCheck): Condition {
@@ -88,17 +97,28 @@ function onField(field: unknown, check: ValuesCheck): Condition {
   return { kind: 'field', key: field.key as string, path: parsePath(field.key), check };
 }
 
+/** An index of any type also finds a null inside of an array. */
+function parseIsNull(field: unknown, indexOf: IndexOf): Condition {
+  const hasIndex = isObject(field) && typeof field.key === 'string' && indexOf(field.key) !== undefined;
+  return onField(field, hasIndex ? (values) => values.some(holdsNull) : (values) => values.includes(null));
+}
+
 function parseIds(ids: unknown): ReadonlySet<PointId> {
   if (!Array.isArray(ids)) throw formatError('`has_id` must be a list of point ids');
   return new Set(ids.map(parsePointId));
 }
 
-/** The key means the elements of an array, with or without a `[]` at its end. A text index of the outer payload is not used inside. */
-function parseNested(nested: unknown, depth: number): Condition {
+/** The key means the elements of an array, with or without a `[]` at its end. Of the outer payload's indexes, those of texts are used inside. */
+function parseNested(nested: unknown, indexOf: IndexOf, depth: number): Condition {
   if (!isObject(nested)) throw formatError('`nested` must have a `key` and a `filter`');
   const path = parsePath(nested.key);
   if (path.at(-1) !== everyElement) path.push(everyElement);
-  return { kind: 'nested', path, filter: parseFilter(nested.filter, () => false, depth + 1) };
+  const prefix = String(nested.key).replace(/(\[\])?$/, '[].');
+  const textIndexOf: IndexOf = (key) => {
+    const index = indexOf(prefix + key);
+    return index?.type === 'text' ? index : undefined;
+  };
+  return { kind: 'nested', path, filter: parseFilter(nested.filter, textIndexOf, depth + 1) };
 }
 
 /** What a filter is evaluated on. */

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../json.js';
 
-const word = /[\p{L}\p{N}]+/gu;
+const word = /[\p{Alphabetic}\p{N}]+/gu;
 
 /** Words as Qdrant's default tokenizer makes them: runs of letters and digits, in lower case. */
 function wordsOf(text: string): string[] {
@@ -9,13 +9,18 @@ function wordsOf(text: string): string[] {
 
 /**
  * `text`, `text_any`, `phrase` and `prefix`. Without a text index Qdrant 1.19 compares characters (a substring, or for `text_any` one of the
- * words as a substring), with one it compares words. Undefined where the match has none of these forms.
+ * words as a substring), with one it compares words, and finds phrases only where it was made with `phrase_matching`. Undefined where the match has none of
+ * these forms.
  */
-export function parseTextMatch(match: JsonObject, hasTextIndex: boolean): ((value: unknown) => boolean) | undefined {
-  const compare = hasTextIndex ? compareWords : compareCharacters;
+export function parseTextMatch(
+  match: JsonObject,
+  index: JsonObject | undefined,
+): ((value: unknown) => boolean) | undefined {
+  const compare = index?.type === 'text' ? compareWords : compareCharacters;
   for (const form of ['text', 'text_any', 'phrase', 'prefix'] as const) {
     const query = match[form];
     if (typeof query !== 'string') continue;
+    if (form === 'phrase' && index?.type === 'text' && index.phrase_matching !== true) return () => false;
     const check = form === 'prefix' ? (stored: string) => stored.startsWith(query) : compare(form, query);
     return (value) => typeof value === 'string' && check(value);
   }

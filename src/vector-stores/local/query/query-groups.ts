@@ -47,8 +47,10 @@ function groupHits(
 ): Map<string | number, ScoredRow[]> {
   const groups = new Map<string | number, ScoredRow[]>();
   for (const hit of hits) {
-    for (const value of new Set(valuesAt(collection.points.payloadOf(hit.row), path).flat())) {
-      if (typeof value !== 'string' && !Number.isInteger(value)) continue;
+    const values = new Set(valuesAt(collection.points.payloadOf(hit.row), path).flat());
+    // As on a server, one value that makes no group keeps the point out of all.
+    if ([...values].some((value) => typeof value !== 'string' && !Number.isInteger(value))) continue;
+    for (const value of values) {
       const id = value as string | number;
       const group = groups.get(id);
       if (!group && groups.size < limit) groups.set(id, [hit]);

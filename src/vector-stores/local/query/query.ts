@@ -53,7 +53,7 @@ export function parseQuery(request: unknown, collection: Collection, depth = 0):
     filter: parseOptionalFilter(request.filter, collection),
     limit: readCount(request, 'limit', defaultLimit, 1),
     offset: readCount(request, 'offset', 0, 0),
-    scoreThreshold,
+    scoreThreshold: Math.fround(scoreThreshold),
     prefetch: prefetches.map((one) => parseQuery(one, collection, depth + 1)),
   };
 }
@@ -106,7 +106,13 @@ export async function runQuery(collection: Collection, query: Query, outer?: Fil
     case 'point':
       hits = await rankByPoint(collection, query, ranking.id, await rows(), count);
   }
-  return hits.filter((hit) => hit.score >= query.scoreThreshold || ranking.kind === 'ids').slice(query.offset, count);
+  return hits.filter((hit) => isAbove(hit.score, query)).slice(query.offset, count);
+}
+
+/** As on a server: a similarity must be above the threshold, a fused score may be at it, and what is in the order of ids has no score. */
+function isAbove(score: number, { ranking, scoreThreshold }: Query): boolean {
+  if (ranking.kind === 'ids') return true;
+  return ranking.kind === 'fusion' ? score >= scoreThreshold : score > scoreThreshold;
 }
 
 function bothFilters(outer: Filter | undefined, inner: Filter | undefined): Filter | undefined {

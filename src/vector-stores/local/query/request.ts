@@ -10,7 +10,7 @@ export function requireObject(request: unknown): JsonObject {
 
 export function parseOptionalFilter(filter: unknown, collection: Collection): Filter | undefined {
   if (filter === undefined || filter === null) return undefined;
-  return parseFilter(filter, (key) => collection.hasTextIndex(key));
+  return parseFilter(filter, (key) => collection.indexOf(key));
 }
 
 /** An unsigned integer of a request. */

@@ -45,11 +45,12 @@ describe.each(['memory', 'folder'])('LocalQdrantClient in a %s', (kind) => {
     expect(points[0]?.payload).toEqual({ tag: 'a', nested: { deep: true } });
   });
 
-  it('takes limit, offset and an inclusive score threshold', async () => {
+  it('takes limit, offset and a score threshold that hits must be above, as on a server', async () => {
     const ids = async (request: object) =>
       (await client.query('docs', { query: [1, 0], ...request })).points.map(({ id }) => id);
     expect(await ids({ limit: 2, offset: 1 })).toEqual([3, uuid]);
-    expect(await ids({ score_threshold: 1 })).toEqual([1, 3]);
+    expect(await ids({ score_threshold: 1 })).toEqual([]);
+    expect(await ids({ score_threshold: 0.999 })).toEqual([1, 3]);
     expect(await ids({ offset: 9 })).toEqual([]);
   });
 

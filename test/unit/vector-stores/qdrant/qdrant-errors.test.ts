@@ -38,6 +38,13 @@ describe('toVectorStoreError', () => {
     expect(toVectorStoreError(error, request)).toBe(error);
   });
 
+  it.each([
+    [408, { code: 'deadline_exceeded', isRetryable: true }],
+    [507, { code: 'vector_store_failed', isRetryable: false }],
+  ])('tells HTTP %i, a time limit or a quota of the server, from a server that is away', (status, expected) => {
+    expect(toVectorStoreError(http(status, 'reason'), request)).toMatchObject(expected);
+  });
+
   it('explains that client 1.18 does not run on Node 26', () => {
     expect(toVectorStoreError(transport('fetch failed', 'UND_ERR_INVALID_ARG'), request)).toMatchObject({
       isRetryable: false,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { matchesFilter, parseFilter } from '../../../../../src/vector-stores/local/filter/filter.js';
+import { matchesFilter, type PayloadIndex, parseFilter } from '../../../../../src/vector-stores/local/filter/filter.js';
 
 // What each case expects was read in Qdrant 1.19: lib/segment/src/payload_storage/{condition_checker,query_checker}.rs and types.rs.
 const payload = {
@@ -22,9 +22,9 @@ const payload = {
   matrix: [[1, 2], [3]],
 };
 
-const isMatch = (condition: unknown, hasTextIndex = false): boolean =>
+const isMatch = (condition: unknown, indexes: Readonly<Record<string, PayloadIndex>> = {}): boolean =>
   matchesFilter(
-    parseFilter({ must: condition }, () => hasTextIndex),
+    parseFilter({ must: condition }, (key) => indexes[key]),
     { id: 1, payload, hasVector: (name) => name === 'dense' },
   );
 
@@ -175,14 +175,41 @@ describe('a condition holds', () => {
     [{ phrase: 'red ish bicycle' }, true],
     [{ phrase: 'bicycle red' }, false],
   ])('by words where there is a text index: %o', (match, expected) => {
-    expect(isMatch({ key: 'description', match }, true)).toBe(expected);
+    const description = { type: 'text', phrase_matching: true };
+    expect(isMatch({ key: 'description', match }, { description })).toBe(expected);
+  });
+
+  it('by no phrase where the text index keeps no positions', () => {
+    const condition = { key: 'description', match: { phrase: 'red ish bicycle' } };
+    expect(isMatch(condition, { description: { type: 'text' } })).toBe(false);
+  });
+
+  it.each<[string, unknown, string, string, boolean]>([
+    [
+      'except of another type than that of the index',
+      { key: 'amount', match: { except: ['x'] } },
+      'amount',
+      'keyword',
+      false,
+    ],
+    ['except of the type of the index', { key: 'color', match: { except: ['x'] } }, 'color', 'keyword', true],
+    ['except of integers', { key: 'amount', match: { except: [1] } }, 'amount', 'integer', true],
+    ['is_null of an array that holds one', { is_null: { key: 'not_null' } }, 'not_null', 'integer', true],
+  ])('with an index: %s', (_, condition, key, type, expected) => {
+    expect(isMatch(condition, { [key]: { type } })).toBe(expected);
+  });
+
+  it('by words inside of nested, where the elements have a text index', () => {
+    const nested = { key: 'parcels', filter: { must: [{ key: 'color', match: { text: 'RED' } }] } };
+    expect(isMatch({ nested })).toBe(false);
+    expect(isMatch({ nested }, { 'parcels[].color': { type: 'text' } })).toBe(true);
   });
 });
 
 describe('a malformed filter is refused', () => {
   const statusOf = (filter: unknown): unknown => {
     try {
-      parseFilter(filter, () => false);
+      parseFilter(filter, () => undefined);
       return 'accepted';
     } catch (error) {
       return (error as { status?: number }).status;
