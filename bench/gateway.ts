@@ -89,7 +89,7 @@ const bars: [string, string, boolean][] = [
   ],
   [
     'peak memory at most 1.3 times the vectors',
-    (ours.peakBytes / vectorBytes).toFixed(2),
+    `${(ours.peakBytes / vectorBytes).toFixed(2)}, ${(floor.peakBytes / vectorBytes).toFixed(2)} without keeping a vector`,
     ours.peakBytes <= 1.3 * vectorBytes,
   ],
 ];
@@ -113,7 +113,7 @@ Node ${process.versions.node}, ${cpus().length} x ${cpus()[0]?.model.trim()}; ${
 ${results
   .map(
     ({ name, wallMs, cpuMs, peakBytes }) =>
-      `| ${name} | ${milliseconds(wallMs)} | ${((cpuMs * 1000) / textCount).toFixed(0)} | ${name === slowest.name || name === floor.name ? '' : (peakBytes / vectorBytes).toFixed(2)} |`,
+      `| ${name} | ${milliseconds(wallMs)} | ${((cpuMs * 1000) / textCount).toFixed(0)} | ${name === slowest.name ? '' : (peakBytes / vectorBytes).toFixed(2)} |`,
   )
   .join('\n')}
 
