@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildWriter } from '../test/fixtures/local-engine/build-writer.js';
+import { buildProgram } from '../test/fixtures/local-engine/build-program.js';
 import { killWriters } from '../test/fixtures/local-engine/kill-writers.js';
 
 const kills = Number(process.argv[2] ?? 500);
@@ -12,7 +12,7 @@ process.stdout.write(`${kills} kills, seed ${seed}\n`);
 const folder = await mkdtemp(join(tmpdir(), 'soak-local-engine-'));
 const report = await killWriters({
   folder: join(folder, 'store'),
-  writerScript: await buildWriter(folder),
+  writerScript: await buildProgram('writer', folder),
   kills,
   seed,
   onKill: ({ kills: done, acknowledgedOperations }) => {

@@ -1,16 +1,18 @@
+import { TimeSlice } from '../../internal/time-slice.js';
 import type { Collection } from './collection.js';
-import type { Filter } from './filter/filter.js';
-import { parsePath } from './filter/payload-path.js';
-import { selectRows } from './filter/row-selection.js';
 import { cloneJson, type JsonObject } from './json.js';
 
-/** What `getCollection` tells. Nothing is ever waiting for an optimizer here: the status is always green. */
+/**
+ * What `getCollection` tells. Nothing is ever waiting for an optimizer here: the status is always green. Runs inside a scan of the
+ * collection's gate.
+ */
 export async function describeCollection(collection: Collection): Promise<JsonObject> {
   const { name: _name, payloadIndexes, ...config } = collection.config;
+  const slice = new TimeSlice();
   const payloadSchema: JsonObject = {};
   for (const [key, schema] of Object.entries(payloadIndexes)) {
-    const { length } = await selectRows(collection, hasValueAt(key));
-    payloadSchema[key] = { data_type: schema.type, params: cloneJson(schema), points: length };
+    const points = await collection.valueCounts.at(key, collection.points, slice);
+    payloadSchema[key] = { data_type: schema.type, params: cloneJson(schema), points };
   }
   return {
     status: 'green',
@@ -21,14 +23,4 @@ export async function describeCollection(collection: Collection): Promise<JsonOb
     config: cloneJson(config),
     payload_schema: payloadSchema,
   };
-}
-
-function hasValueAt(key: string): Filter {
-  const condition = {
-    kind: 'field' as const,
-    key,
-    path: parsePath(key),
-    check: (values: readonly unknown[]) => values.length > 0,
-  };
-  return { must: [condition], should: [], mustNot: [], minShould: undefined };
 }

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { AiProviderError } from '../../errors.js';
 import { Collection } from './collection.js';
 import type { CollectionConfig } from './collection-config.js';
@@ -19,14 +20,9 @@ export class CollectionRegistry {
 
   static async open(location: string): Promise<CollectionRegistry> {
     if (location === ':memory:') return new CollectionRegistry(undefined, new Map(), new Map());
-    const storage = await FolderStorage.open(location);
-    try {
-      const { collections, aliases } = await storage.load();
-      return new CollectionRegistry(storage, collections, aliases);
-    } catch (error) {
-      await storage.close();
-      throw error;
-    }
+    // Not where a later `process.chdir` would look for it.
+    const { storage, collections, aliases } = await FolderStorage.open(resolve(location));
+    return new CollectionRegistry(storage, collections, aliases);
   }
 
   private constructor(
@@ -37,6 +33,12 @@ export class CollectionRegistry {
     this.#storage = storage;
     this.#collections = collections;
     this.#aliases = aliases;
+  }
+
+  /** @throws what keeps a collection, or the whole store, from answering. */
+  requireHealthy(): void {
+    this.#requireOpen();
+    for (const { failure } of this.#collections.values()) if (failure) throw failure;
   }
 
   names(): string[] {
@@ -77,16 +79,26 @@ export class CollectionRegistry {
     });
   }
 
-  /** Returns whether there was such a collection. Its aliases go with it. */
+  /**
+   * Returns whether there was such a collection. Its aliases go with it. Where it fails the collection is there again, but refuses everything
+   * except to be deleted.
+   */
   async delete(name: string): Promise<boolean> {
     return this.#inTurn(async () => {
       const actual = this.#aliases.get(name) ?? name;
       const open = this.#collections.get(actual);
       if (!open) return false;
       this.#collections.delete(actual);
-      await open.close();
-      await this.#storage?.delete(actual);
-      await this.#setAliases(new Map([...this.#aliases].filter(([, target]) => target !== actual)));
+      try {
+        await open.close();
+        await this.#storage?.delete(actual);
+      } catch (error) {
+        this.#collections.set(actual, open);
+        throw error;
+      }
+      const aliases = new Map([...this.#aliases].filter(([, target]) => target !== actual));
+      // Not written for nothing: on a full disk it would fail.
+      if (aliases.size < this.#aliases.size) await this.#setAliases(aliases);
       return true;
     });
   }
@@ -135,8 +147,9 @@ export class CollectionRegistry {
 
   async #closeAll(): Promise<void> {
     await this.#lastChange;
-    await Promise.all([...this.#collections.values()].map((open) => open.close()));
+    const closed = await Promise.allSettled([...this.#collections.values()].map((open) => open.close()));
     await this.#storage?.close();
+    for (const result of closed) if (result.status === 'rejected') throw result.reason;
   }
 
   #inTurn<Result>(run: () => Promise<Result>): Promise<Result> {
@@ -148,6 +161,7 @@ export class CollectionRegistry {
 
   #requireOpen(): void {
     if (this.#closing) throw new AiProviderError('The local vector store is closed.', { code: 'aborted_by_close' });
+    if (this.#storage?.failure) throw this.#storage.failure;
   }
 }
 

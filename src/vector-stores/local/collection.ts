@@ -1,6 +1,7 @@
 import { type CollectionConfig, denseVectorsOf, sparseVectorsOf } from './collection-config.js';
 import { type Filter, type FilterSubject, matchesFilter, type PayloadIndex } from './filter/filter.js';
 import { PayloadColumns } from './filter/payload-columns.js';
+import { ValueCounts } from './filter/value-counts.js';
 import type { JsonObject } from './json.js';
 import type { PointBatch } from './point-batch.js';
 import type { PointId } from './point-id.js';
@@ -22,6 +23,7 @@ export class Collection {
   readonly dense: ReadonlyMap<string, VectorMatrix>;
   readonly sparse: ReadonlyMap<string, SparseVectors>;
   readonly columns = new PayloadColumns();
+  readonly valueCounts = new ValueCounts();
   /** Scans and changes go through it. */
   readonly gate = new ScanGate();
 
@@ -42,12 +44,7 @@ export class Collection {
         this.#upsert(mutation);
         break;
       case 'delete':
-        for (const id of mutation.ids) {
-          const row = this.points.delete(id);
-          if (row === undefined) continue;
-          this.columns.remove(row);
-          this.#removeVectors(row);
-        }
+        for (const id of mutation.ids) this.#delete(id);
     }
   }
 
@@ -73,9 +70,21 @@ export class Collection {
   }
 
   #setPoint(id: PointId, payload: JsonObject): number {
+    const replaced = this.points.rowOf(id);
+    if (replaced !== undefined) this.valueCounts.remove(this.points.payloadOf(replaced));
     const row = this.points.set(id, payload);
     this.columns.set(row, payload);
+    this.valueCounts.add(payload);
     return row;
+  }
+
+  #delete(id: PointId): void {
+    const row = this.points.rowOf(id);
+    if (row === undefined) return;
+    this.valueCounts.remove(this.points.payloadOf(row));
+    this.points.delete(id);
+    this.columns.remove(row);
+    this.#removeVectors(row);
   }
 
   #removeVectors(row: number): void {

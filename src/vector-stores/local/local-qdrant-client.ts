@@ -20,7 +20,9 @@ import { runScroll } from './query/scroll.js';
 import { planUpsert, selectIds } from './write-plans.js';
 
 export interface LocalQdrantClientOptions {
-  /** `:memory:`, or a folder, which is created where it does not exist. One process at a time may have a folder open. */
+  /**
+   * `:memory:`, or a folder that holds nothing else; it is created where it does not exist. One process at a time may have a folder open.
+   */
   readonly location: string;
 }
 
@@ -50,8 +52,9 @@ export class LocalQdrantClient implements QdrantClientLike {
   /**
    * Opens a store.
    *
-   * @throws {@link AiProviderError} `storage_locked` where another client has the folder open, `storage_corrupt` where its files were damaged
-   * or are of a newer format.
+   * @throws {@link AiProviderError} `storage_locked` where another client has the folder open, `storage_corrupt` where its files were
+   * damaged, `unsupported_operation` where a newer version wrote them, `vector_store_failed` where the folder holds something else or the
+   * operating system refuses it.
    */
   static async open(options: LocalQdrantClientOptions): Promise<LocalQdrantClient> {
     const location: unknown = options?.location;
@@ -60,6 +63,7 @@ export class LocalQdrantClient implements QdrantClientLike {
         `Expected \`location\` to be ':memory:' or a folder, got ${describeValue(location)}.`,
       );
     }
+    if (location.includes('\0')) throw new InvalidInputError('Expected `location` to have no NUL character.');
     return new LocalQdrantClient(await CollectionRegistry.open(location));
   }
 
@@ -67,7 +71,9 @@ export class LocalQdrantClient implements QdrantClientLike {
     this.#registry = registry;
   }
 
+  /** @throws where a collection can no longer be written to: whoever asks for the version asks whether the store is well. */
   async versionInfo(): Promise<{ title: string; version: string }> {
+    this.#registry.requireHealthy();
     return { title: 'pulse-local-engine', version: '1.19.0' };
   }
 

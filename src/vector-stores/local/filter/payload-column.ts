@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from '../json.js';
+import type { JsonObject } from '../json.js';
 import { type PathStep, valuesAt } from './payload-path.js';
 
 /** The code of a row without a point. */
@@ -15,7 +15,7 @@ const leastValueLimit = 1024;
 export class PayloadColumn {
   readonly #path: readonly PathStep[];
   #codes: Uint32Array;
-  readonly #codeOf = new Map<unknown, number>();
+  readonly #codeOf = new FindingCodes();
   readonly #entries: (readonly unknown[] | undefined)[] = [undefined];
   readonly #uses = [0];
   readonly #freeCodes: number[] = [];
@@ -34,11 +34,10 @@ export class PayloadColumn {
     if (row >= this.#codes.length) this.#grow(row + 1);
     this.remove(row);
     const values = valuesAt(payload, this.#path);
-    const key = dictionaryKey(values);
-    let code = this.#codeOf.get(key);
+    let code = this.#codeOf.get(values);
     if (code === undefined) {
       code = this.#freeCodes.pop() ?? this.#entries.length;
-      this.#codeOf.set(key, code);
+      this.#codeOf.set(values, code);
       this.#entries[code] = values;
       this.#uses[code] = 0;
     }
@@ -53,7 +52,7 @@ export class PayloadColumn {
     const uses = (this.#uses[code] as number) - 1;
     this.#uses[code] = uses;
     if (uses > 0) return;
-    this.#codeOf.delete(dictionaryKey(this.#entries[code] as unknown[]));
+    this.#codeOf.delete(this.#entries[code] as readonly unknown[]);
     this.#entries[code] = undefined;
     this.#freeCodes.push(code);
   }
@@ -84,11 +83,33 @@ export interface ColumnTruth {
   readonly count: number;
 }
 
-const noValue = Symbol('no value');
+/**
+ * Codes by finding: a single string, number, boolean or null by itself, anything else by its JSON. A map for each, so that no string of one
+ * tenant is taken for the JSON of another's finding.
+ */
+class FindingCodes {
+  readonly #byScalar = new Map<unknown, number>();
+  readonly #byJson = new Map<string, number>();
 
-/** Equal for equal findings: a single string, number, boolean or null stands for itself, anything else for its JSON. */
-function dictionaryKey(values: readonly unknown[]): unknown {
-  if (values.length === 0) return noValue;
-  const [value] = values;
-  return values.length === 1 && !isObject(value) && !Array.isArray(value) ? value : `\u0000${JSON.stringify(values)}`;
+  get size(): number {
+    return this.#byScalar.size + this.#byJson.size;
+  }
+
+  get(values: readonly unknown[]): number | undefined {
+    return isScalar(values) ? this.#byScalar.get(values[0]) : this.#byJson.get(JSON.stringify(values));
+  }
+
+  set(values: readonly unknown[], code: number): void {
+    if (isScalar(values)) this.#byScalar.set(values[0], code);
+    else this.#byJson.set(JSON.stringify(values), code);
+  }
+
+  delete(values: readonly unknown[]): void {
+    if (isScalar(values)) this.#byScalar.delete(values[0]);
+    else this.#byJson.delete(JSON.stringify(values));
+  }
+}
+
+function isScalar(values: readonly unknown[]): boolean {
+  return values.length === 1 && (typeof values[0] !== 'object' || values[0] === null);
 }

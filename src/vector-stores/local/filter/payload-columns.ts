@@ -1,6 +1,6 @@
+import type { TimeSlice } from '../../../internal/time-slice.js';
 import type { JsonObject } from '../json.js';
 import type { PointTable } from '../point-table.js';
-import type { TimeSlice } from '../time-slice.js';
 import type { Condition, Filter } from './filter.js';
 import { PayloadColumn } from './payload-column.js';
 import type { PathStep } from './payload-path.js';

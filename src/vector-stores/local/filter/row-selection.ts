@@ -1,6 +1,6 @@
+import { TimeSlice } from '../../../internal/time-slice.js';
 import type { Collection } from '../collection.js';
 import type { PointId } from '../point-id.js';
-import { TimeSlice } from '../time-slice.js';
 import { type Condition, type Filter, matchesCondition } from './filter.js';
 import type { ColumnTruth } from './payload-column.js';
 import { valuesAt } from './payload-path.js';

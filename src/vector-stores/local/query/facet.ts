@@ -1,9 +1,9 @@
+import { TimeSlice } from '../../../internal/time-slice.js';
 import type { Collection } from '../collection.js';
 import { parsePath, valuesAt } from '../filter/payload-path.js';
 import { selectRows } from '../filter/row-selection.js';
 import type { JsonObject } from '../json.js';
 import { badInput } from '../qdrant-api-error.js';
-import { TimeSlice } from '../time-slice.js';
 import { parseOptionalFilter, readCount } from './request.js';
 
 export interface FacetHit {

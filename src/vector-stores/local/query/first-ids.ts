@@ -1,6 +1,6 @@
+import { TimeSlice } from '../../../internal/time-slice.js';
 import type { Collection } from '../collection.js';
 import { comparePointIds, type PointId } from '../point-id.js';
-import { TimeSlice } from '../time-slice.js';
 
 /** The lowest ids of the rows, in order, beginning with `from`. */
 export async function firstIds(

@@ -1,3 +1,4 @@
+import { TimeSlice } from '../../../internal/time-slice.js';
 import type { Collection } from '../collection.js';
 import { unnamedVector } from '../collection-config.js';
 import type { Filter } from '../filter/filter.js';
@@ -6,7 +7,6 @@ import { isObject } from '../json.js';
 import { requireDense } from '../point-batch.js';
 import { type PointId, parsePointId } from '../point-id.js';
 import { badInput, formatError } from '../qdrant-api-error.js';
-import { TimeSlice } from '../time-slice.js';
 import { parseSparseVector, type SparseVector } from '../vectors/sparse-vectors.js';
 import { rowsPerBlock, type VectorMatrix } from '../vectors/vector-matrix.js';
 import { firstIds } from './first-ids.js';

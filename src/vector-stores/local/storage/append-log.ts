@@ -1,8 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { syncFolder, writeAll } from './files.js';
+import { orRemove, syncFolder, writeAll } from './files.js';
+import type { HeldLock } from './folder-lock.js';
 import { encodeFileHeader, encodeRecord, type RecordFileEnd } from './record-file.js';
-import { storageFailed } from './storage-error.js';
+import { writeFailed } from './storage-error.js';
 
 interface Pending {
   readonly record: Buffer;
@@ -17,6 +18,7 @@ interface Pending {
 export class AppendLog {
   readonly path: string;
   readonly #handle: FileHandle;
+  readonly #lock: HeldLock;
   #offset: number;
   #sequence: number;
   #pending: Pending[] = [];
@@ -24,34 +26,41 @@ export class AppendLog {
   #lastWritten: Promise<void> = Promise.resolve();
   #failure: Error | undefined;
 
-  /** Makes an empty log, durably. */
-  static async create(path: string, generation: number): Promise<AppendLog> {
-    const handle = await open(path, 'w');
+  /** Makes an empty log, durably. There must be none of that name. */
+  static async create(path: string, generation: number, lock: HeldLock): Promise<AppendLog> {
+    await lock.confirm();
+    const handle = await open(path, 'wx');
     const header = encodeFileHeader(generation);
-    await writeAll(handle, header, 0);
-    await handle.sync();
-    await syncFolder(dirname(path));
-    return new AppendLog(path, handle, { offset: header.length, nextSequence: 1, isTorn: false });
+    const write = async (): Promise<void> => {
+      await writeAll(handle, header, 0);
+      await handle.sync();
+      await syncFolder(dirname(path));
+    };
+    await orRemove(path, () => orClose(handle, write));
+    return new AppendLog(path, handle, { offset: header.length, nextSequence: 1, isTorn: false }, lock);
   }
 
   /** Goes on after the intact records of an existing log and cuts off what follows them. */
-  static async resume(path: string, end: RecordFileEnd): Promise<AppendLog> {
+  static async resume(path: string, end: RecordFileEnd, lock: HeldLock): Promise<AppendLog> {
+    await lock.confirm();
     const handle = await open(path, 'r+');
-    if (end.isTorn) {
+    await orClose(handle, async () => {
+      if (!end.isTorn) return;
       await handle.truncate(end.offset);
       await handle.sync();
-    }
-    return new AppendLog(path, handle, end);
+    });
+    return new AppendLog(path, handle, end, lock);
   }
 
-  private constructor(path: string, handle: FileHandle, end: RecordFileEnd) {
+  private constructor(path: string, handle: FileHandle, end: RecordFileEnd, lock: HeldLock) {
     this.path = path;
     this.#handle = handle;
+    this.#lock = lock;
     this.#offset = end.offset;
     this.#sequence = end.nextSequence;
   }
 
-  /** @throws `vector_store_failed` where this or an earlier write failed: nothing is written after a gap. */
+  /** @throws `vector_store_failed` where this or an earlier write failed, or the lock is gone: nothing is written after a gap. */
   append(parts: readonly Uint8Array[]): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
     const record = encodeRecord(this.#sequence++, parts);
@@ -73,10 +82,11 @@ export class AppendLog {
           batch.length === 1 ? (batch[0] as Pending).record : Buffer.concat(batch.map(({ record }) => record));
         await writeAll(this.#handle, bytes, this.#offset);
         await this.#handle.datasync();
+        await this.#lock.confirm();
         this.#offset += bytes.length;
         for (const { resolve } of batch) resolve();
       } catch (error) {
-        this.#failure ??= storageFailed(this.path, error);
+        this.#failure ??= writeFailed(this.path, error);
         for (const { reject } of batch) reject(this.#failure);
       }
     }
@@ -106,5 +116,14 @@ export class AppendLog {
   async close(): Promise<void> {
     await this.#writing;
     await this.#handle.close();
+  }
+}
+
+async function orClose(handle: FileHandle, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    await handle.close();
+    throw error;
   }
 }

@@ -1,18 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { readdir, readFile, readlink, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VectorStoreError } from '../../../errors.js';
+import { orRemove } from './files.js';
+import { describeSelf, type LockOwner, pidScope, startTicks } from './lock-owner.js';
+import { storageFailed } from './storage-error.js';
 
-/** What a lock file says of the process that made it. */
-interface LockOwner {
-  readonly pid: number;
-  readonly host: string;
-  /** When the process started, in the kernel's ticks since boot; null where there is no /proc. It tells a process from a later one of its pid. */
-  readonly startTicks: string | null;
-  /** Boot and pid namespace: within them a pid means the same process. */
-  readonly pidScope: string | null;
+/** What those who write into a locked folder ask of the lock. */
+export interface HeldLock {
+  /** Whether the holder before may still run: then no file that it has open may be written to. */
+  readonly isTakenOver: boolean;
+  /** @throws where another process may have taken the folder over. */
+  confirm(): Promise<void>;
 }
 
 const lockForm = /^lock-[0-9a-f-]+\.json$/;
@@ -21,28 +22,42 @@ const heartbeatMs = 2_000;
 /** A lock of another machine, container or boot counts as left behind when its heartbeat is older. */
 const staleMs = 30_000;
 
+export const isLockFile = (name: string): boolean => lockForm.test(name);
+
 /**
  * Keeps a folder to one process.
  *
  * Each contender writes a file of its own and then looks for those of others: of two that come at once at least the later looker sees the
  * other, and one that sees a living other withdraws. A file name is never used twice, so that removing a dead one can never hit a living
  * lock (which taking over a fixed file name would risk).
+ *
+ * A process that stood still for long enough may find its lock removed when it goes on. Therefore a change is acknowledged only once the
+ * lock was seen after the change had reached the disk: whoever takes over removes the lock first and reads then, and so reads that change.
+ * This asks no clock, which may have stood still as well.
  */
-export class FolderLock {
+export class FolderLock implements HeldLock {
+  readonly isTakenOver: boolean;
+  readonly #folder: string;
   readonly #path: string;
   readonly #heartbeat: NodeJS.Timeout;
+  #failure: Error | undefined;
 
   /** @throws `storage_locked` where a living process, this one included, has the folder. */
   static async acquire(folder: string): Promise<FolderLock> {
+    let isTakenOver = false;
     for (let attempt = 1; ; attempt++) {
       const path = join(folder, `lock-${randomUUID()}.json`);
-      await writeFile(path, JSON.stringify(await describeSelf()), { flag: 'wx' });
-      const holder = await findLivingOther(folder, path);
-      if (!holder) return new FolderLock(path);
+      const others = await orRemove(path, async () => {
+        await writeFile(path, JSON.stringify(await describeSelf()), { flag: 'wx' });
+        return removeDeadOthers(folder, path);
+      });
+      isTakenOver ||= others.isAnyTakenOver;
+      if (!others.holder) return new FolderLock(folder, path, isTakenOver);
       await rm(path, { force: true });
       if (attempt === attempts) {
+        const { pid, host } = others.holder;
         throw new VectorStoreError(
-          `The local vector store is open in another client: process ${holder.pid} on ${holder.host} (${folder}).`,
+          `The local vector store is open in another client: process ${pid} on ${host} (${folder}).`,
           { code: 'storage_locked', isRetryable: true },
         );
       }
@@ -51,13 +66,31 @@ export class FolderLock {
     }
   }
 
-  private constructor(path: string) {
+  private constructor(folder: string, path: string, isTakenOver: boolean) {
+    this.#folder = folder;
     this.#path = path;
-    this.#heartbeat = setInterval(() => {
-      const now = new Date();
-      utimes(path, now, now).catch(() => undefined);
-    }, heartbeatMs);
+    this.isTakenOver = isTakenOver;
+    // What it throws is kept in `failure`.
+    this.#heartbeat = setInterval(() => this.confirm().catch(() => undefined), heartbeatMs);
     this.#heartbeat.unref();
+  }
+
+  /** Set where the last heartbeat failed: what is in memory may be behind the disk. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Renews the heartbeat, which works only while the lock is there. */
+  async confirm(): Promise<void> {
+    const now = new Date();
+    try {
+      await utimes(this.#path, now, now);
+      this.#failure = undefined;
+    } catch (error) {
+      const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT';
+      this.#failure = isGone ? lockLost(this.#folder) : storageFailed('Keeping the lock of', this.#path, error);
+      throw this.#failure;
+    }
   }
 
   async release(): Promise<void> {
@@ -66,17 +99,32 @@ export class FolderLock {
   }
 }
 
-async function findLivingOther(folder: string, own: string): Promise<LockOwner | undefined> {
+function lockLost(folder: string): VectorStoreError {
+  return new VectorStoreError(
+    `The lock of the local vector store is gone: another process took the folder over while this one stood still, or somebody removed it. Close this client, and open the folder with a new one (${folder}).`,
+    { code: 'vector_store_failed' },
+  );
+}
+
+async function removeDeadOthers(
+  folder: string,
+  own: string,
+): Promise<{ holder: LockOwner | undefined; isAnyTakenOver: boolean }> {
+  let isAnyTakenOver = false;
   for (const name of await readdir(folder)) {
     const path = join(folder, name);
-    if (!lockForm.test(name) || path === own) continue;
+    if (!isLockFile(name) || path === own) continue;
     const owner = await readOwner(path);
     if (owner === 'gone') continue;
-    if (await isAlive(owner, path))
-      return owner ?? { pid: 0, host: 'an unknown host', startTicks: null, pidScope: null };
+    const state = await stateOf(owner, path);
+    if (state === 'alive') {
+      const holder = owner ?? { pid: 0, host: 'an unknown host', startTicks: null, pidScope: null };
+      return { holder, isAnyTakenOver };
+    }
+    isAnyTakenOver ||= state === 'silent';
     await rm(path, { force: true });
   }
-  return undefined;
+  return { holder: undefined, isAnyTakenOver };
 }
 
 /** Undefined where the file is not written out: its process is at it, or died over it. */
@@ -88,12 +136,13 @@ async function readOwner(path: string): Promise<LockOwner | 'gone' | undefined> 
   }
 }
 
-async function isAlive(owner: LockOwner | undefined, path: string): Promise<boolean> {
+/** `silent`: there is no telling whether it still runs, but its heartbeat stopped. */
+async function stateOf(owner: LockOwner | undefined, path: string): Promise<'alive' | 'dead' | 'silent'> {
   if (owner?.pidScope && owner.pidScope === (await pidScope())) {
-    return (await startTicks(owner.pid)) === owner.startTicks;
+    return (await startTicks(owner.pid)) === owner.startTicks ? 'alive' : 'dead';
   }
-  if (owner?.pidScope === null && owner.host === hostname() && !hasProcess(owner.pid)) return false;
-  return Date.now() - (await lastHeartbeat(path)) < staleMs;
+  if (owner?.pidScope === null && owner.host === hostname() && !hasProcess(owner.pid)) return 'dead';
+  return Date.now() - (await lastHeartbeat(path)) < staleMs ? 'alive' : 'silent';
 }
 
 async function lastHeartbeat(path: string): Promise<number> {
@@ -110,29 +159,5 @@ function hasProcess(pid: number): boolean {
     return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-async function describeSelf(): Promise<LockOwner> {
-  const { pid } = process;
-  return { pid, host: hostname(), startTicks: await startTicks(pid), pidScope: await pidScope() };
-}
-
-async function pidScope(): Promise<string | null> {
-  try {
-    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
-    return `${boot.trim()}/${await readlink('/proc/self/ns/pid')}`;
-  } catch {
-    return null;
-  }
-}
-
-/** Field 22 of /proc/<pid>/stat; null where there is no such process. The name in field 2 may hold spaces and brackets. */
-async function startTicks(pid: number): Promise<string | null> {
-  try {
-    const text = await readFile(`/proc/${pid}/stat`, 'utf8');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null;
-  } catch {
-    return null;
   }
 }

@@ -1,9 +1,14 @@
 import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import { storageCorrupt } from './storage-error.js';
+import { storageCorrupt, storageTooNew } from './storage-error.js';
 
 /** The version of all files of a store. A build refuses a store of a later one. */
 export const formatVersion = 1;
+
+/** @throws `unsupported_operation` for a later version. */
+export function requireReadable(path: string, version: number): void {
+  if (version > formatVersion) throw storageTooNew(path, version, formatVersion);
+}
 
 // A file is a header (magic, version, generation, CRC) and records. A record is a header (magic, body length, sequence, CRC of the body, CRC of
 // the header so far) and a body. All numbers are unsigned 32-bit, little-endian. The header has a CRC of its own so that a length can be trusted:
@@ -53,7 +58,8 @@ export interface RecordFileEnd {
 /**
  * Reads a file's records in order.
  *
- * @throws `storage_corrupt` where the header is wrong, or a damaged record is not the last thing in the file.
+ * @throws `storage_corrupt` where the header is wrong, or a damaged record is not the last thing in the file; `unsupported_operation` where
+ * the file is of a newer version.
  */
 export async function readRecordFile(
   handle: FileHandle,
@@ -81,9 +87,7 @@ export async function readRecordFile(
 function requireFileHeader(header: Buffer, path: string, generation: number): void {
   const words = openHeader(header, fileMagic);
   if (!words) throw storageCorrupt(path, 'the header of a file is wrong');
-  if ((words[1] as number) > formatVersion) {
-    throw storageCorrupt(path, `its format version is ${words[1]}, this build reads up to ${formatVersion}`);
-  }
+  requireReadable(path, words[1] as number);
   if (words[2] !== generation) throw storageCorrupt(path, 'a file is not the one that its name says');
 }
 

@@ -10,27 +10,26 @@ import { encodeFileHeader, encodeRecord } from './record-file.js';
 const rowsPerRecord = 256;
 
 /**
- * Writes all points of a collection, a few at a time, while it goes on changing; returns false where it was cancelled.
+ * Writes all points of a collection, a few at a time, while it goes on changing.
  * The file is on disk when this returns; it becomes the snapshot when it gets its name.
  */
 export async function writeSnapshot(
   path: string,
   generation: number,
   collection: Collection,
-  isCancelled: () => boolean,
-): Promise<boolean> {
+  signal: AbortSignal,
+): Promise<void> {
   const handle = await open(path, 'w');
   try {
     const writer = new SnapshotWriter(handle);
     await writer.write(encodeFileHeader(generation));
     await writer.writeRecord(encodeEntry({ kind: 'configure', config: collection.config }));
     for (let row = 0; row < collection.points.rowCount; row += rowsPerRecord) {
-      if (isCancelled()) return false;
+      signal.throwIfAborted();
       await writer.writeRecord(encodeEntry({ kind: 'upsert', ...readRows(collection, row, row + rowsPerRecord) }));
     }
     await writer.writeRecord(encodeEntry({ kind: 'end' }));
     await handle.sync();
-    return true;
   } finally {
     await handle.close();
   }

@@ -101,6 +101,21 @@ describe.each(['memory', 'folder'])('LocalQdrantClient in a %s', (kind) => {
     });
   });
 
+  it('tells how many points have a value at an indexed key, through changes of them', async () => {
+    const pointsWith = async (key: string) =>
+      ((await client.getCollection('docs')).payload_schema as Record<string, { points: number }>)[key]?.points;
+    for (const key of ['tag', 'nested.deep']) {
+      await client.createPayloadIndex('docs', { field_name: key, field_schema: 'keyword' });
+    }
+    expect([await pointsWith('tag'), await pointsWith('nested.deep')]).toEqual([3, 1]);
+    await client.upsert('docs', { points: [{ id: 1, vector: [1, 0], payload: { tag: 'b' } }] });
+    await client.upsert('docs', { points: [{ id: 2, vector: [1, 0] }] });
+    await client.upsert('docs', { points: [{ id: 9, vector: [1, 0], payload: { nested: { deep: 1 } } }] });
+    expect([await pointsWith('tag'), await pointsWith('nested.deep')]).toEqual([2, 1]);
+    await client.delete('docs', { points: [uuid, 9, 77] });
+    expect([await pointsWith('tag'), await pointsWith('nested.deep')]).toEqual([1, 0]);
+  });
+
   it('groups hits by a payload value', async () => {
     const { groups } = await client.queryGroups('docs', { query: [1, 0], group_by: 'tag', group_size: 1, limit: 2 });
     expect(groups.map(({ id, hits }) => [id, hits.map((hit) => hit.id)])).toEqual([
@@ -165,8 +180,25 @@ describe.each(['memory', 'folder'])('LocalQdrantClient in a %s', (kind) => {
   });
 });
 
-it('refuses an unusable location', async () => {
-  await expect(LocalQdrantClient.open({ location: '' })).rejects.toMatchObject({ code: 'invalid_input' });
+it.each(['', 'a\u0000b', 7, undefined])('refuses the location %j', async (location) => {
+  await expect(LocalQdrantClient.open({ location: location as string })).rejects.toMatchObject({
+    code: 'invalid_input',
+  });
+});
+
+it('keeps the payload of one tenant out of what another finds', async () => {
+  await using client = await LocalQdrantClient.open({ location: ':memory:' });
+  await client.createCollection('docs', { vectors: { size: 1, distance: 'Dot' } });
+  const own = Array.from({ length: 1200 }, (_, id) => ({ id, vector: [1], payload: { tenant: 1, a: id % 10 } }));
+  // As JSON, which is what a list is told apart by, the two values of `a` look alike.
+  const foreign = { id: 8000, vector: [1], payload: { tenant: 2, a: '\u0000[[1]]' } };
+  const list = { id: 9000, vector: [1], payload: { tenant: 1, a: [1] } };
+  await client.upsert('docs', { points: [foreign, ...own, list] });
+  const must = [
+    { key: 'tenant', match: { value: 1 } },
+    { key: 'a', match: { value: 1 } },
+  ];
+  expect(await client.count('docs', { filter: { must } })).toEqual({ count: 121 });
 });
 
 it('finds everything again after it was closed', async () => {

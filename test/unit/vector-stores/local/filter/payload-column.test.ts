@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { PayloadColumn } from '../../../../../src/vector-stores/local/filter/payload-column.js';
+import { everyElement } from '../../../../../src/vector-stores/local/filter/payload-path.js';
 
 const rowsWhere = (column: PayloadColumn, check: (values: readonly unknown[]) => boolean): number[] => {
   const { codes, holds } = column.evaluate(check);
@@ -43,4 +44,44 @@ it('says when it has too many different values', () => {
   expect(column.hasTooManyValues).toBe(false);
   for (let row = 1024; row < 2000; row++) column.set(row, { n: row });
   expect(column.hasTooManyValues).toBe(true);
+});
+
+it('takes no value for another, however alike they are written', () => {
+  const values: unknown[] = [
+    [1],
+    ['1'],
+    [[1]],
+    [],
+    { 0: 1 },
+    {},
+    null,
+    1,
+    true,
+    '',
+    'no value',
+    'undefined',
+    'null',
+    '1',
+    'true',
+  ];
+  const findings = [...values.map((value) => [value]), [], ['a', 'b'], ['a,b'], ['a', ['b']]];
+  // Every way to write a finding that comes to mind, as a string that somebody may store.
+  const texts = findings.flatMap((finding) =>
+    [finding, finding[0]].flatMap((value) =>
+      [String(JSON.stringify(value)), String(value)].flatMap((text) => [text, `\u0000${text}`, `${text}\u0000`]),
+    ),
+  );
+  const known = new Set(findings.flat());
+  const strings = [...new Set(texts)].filter((text) => !known.has(text));
+  const column = new PayloadColumn(['list', everyElement], 0);
+  const all = [...findings, ...strings.map((text) => [text])];
+  all.forEach((list, row) => {
+    column.set(row, { list });
+  });
+  const seen: unknown[] = [];
+  column.evaluate((found) => {
+    seen.push(found);
+    return false;
+  });
+  expect(seen).toEqual(all);
 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { AppendLog } from '../../../../../src/vector-stores/local/storage/append-log.js';
+import { heldLock } from '../../../../fixtures/local-engine/held-lock.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -14,8 +15,8 @@ afterEach(async () => {
 
 it('acknowledges nothing before the log that it continues from is on disk', async () => {
   const events: string[] = [];
-  const first = await AppendLog.create(join(folder, 'first'), 0);
-  const second = await AppendLog.create(join(folder, 'second'), 1);
+  const first = await AppendLog.create(join(folder, 'first'), 0, heldLock);
+  const second = await AppendLog.create(join(folder, 'second'), 1, heldLock);
   const large = first.append([Buffer.alloc(20_000_000)]).then(() => events.push('first'));
   second.continueFrom(first);
   const small = second.append([Buffer.alloc(1)]).then(() => events.push('second'));
@@ -27,8 +28,8 @@ it('acknowledges nothing before the log that it continues from is on disk', asyn
 });
 
 it('writes nothing where the log that it continues from failed', async () => {
-  const first = await AppendLog.create(join(folder, 'first'), 0);
-  const second = await AppendLog.create(join(folder, 'second'), 1);
+  const first = await AppendLog.create(join(folder, 'first'), 0, heldLock);
+  const second = await AppendLog.create(join(folder, 'second'), 1, heldLock);
   await first.close();
   const failed = expect(first.append([Buffer.alloc(1)])).rejects.toMatchObject({ code: 'vector_store_failed' });
   second.continueFrom(first);

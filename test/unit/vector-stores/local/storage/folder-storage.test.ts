@@ -1,8 +1,11 @@
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LocalQdrantClient } from '../../../../../src/vector-stores/local/local-qdrant-client.js';
+import { buildProgram } from '../../../../fixtures/local-engine/build-program.js';
+import { runWithoutRoom } from '../../../../fixtures/local-engine/run-without-room.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -56,8 +59,14 @@ it('makes a collection once, also when asked for it twice at the same time', asy
 it('finishes a deletion, and forgets a creation, that a crash interrupted', async () => {
   await use((client) => client.createCollection('docs', { vectors }));
   const [name = ''] = await collectionFolders();
-  await rename(join(folder, 'collections', name), join(folder, 'collections', '.deleted-by-a-crash'));
-  await mkdir(join(folder, 'collections', 'begun'));
+  await rename(join(folder, 'collections', name), join(folder, 'collections', `.deleted-${randomUUID()}`));
+  for (const [begun, files] of [
+    ['begun-0123456789abcdef', []],
+    ['torn-0123456789abcdef', ['00000000.log']],
+  ] as const) {
+    await mkdir(join(folder, 'collections', begun));
+    for (const file of files) await writeFile(join(folder, 'collections', begun, file), 'PLSL');
+  }
   await use(async (client) => expect(await client.getCollections()).toEqual({ collections: [] }));
   expect(await collectionFolders()).toEqual([]);
 });
@@ -73,11 +82,100 @@ it('drops an alias whose collection a crash left deleted, for good', async () =>
   await use(async (client) => expect(await client.getAliases()).toEqual({ aliases: [] }));
 });
 
-it('refuses a store of a newer format, and a folder of something else', async () => {
+/** All files below a folder with their content, and empty folders. */
+async function contentOf(root: string): Promise<Record<string, string>> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true });
+  const content = await Promise.all(
+    entries.map(async (entry) => {
+      const path = join(entry.parentPath, entry.name);
+      return [path, entry.isFile() ? await readFile(path, 'latin1') : 'a folder'];
+    }),
+  );
+  return Object.fromEntries(content);
+}
+
+describe('what is not of the store', () => {
+  const openFails = async (): Promise<Error> =>
+    LocalQdrantClient.open({ location: folder }).then(
+      () => new Error('It was opened.'),
+      (error) => error,
+    );
+
+  it.each(['notes.txt', 'collections/photos/holiday.jpg', 'photos/holiday.jpg', 'aliases.json'])(
+    'is kept, and a folder that holds %s refused',
+    async (path) => {
+      await mkdir(dirname(join(folder, path)), { recursive: true });
+      await writeFile(join(folder, path), 'irreplaceable');
+      const before = await contentOf(folder);
+      expect(await openFails()).toMatchObject({
+        code: 'vector_store_failed',
+        message: expect.stringMatching(`it holds \`${path.split('/')[0]}\`.*a folder of its own \\(${folder}\\)`),
+      });
+      expect(await contentOf(folder)).toEqual(before);
+    },
+  );
+
+  it('is not what a crash left of a store that was just begun', async () => {
+    await mkdir(join(folder, 'collections'));
+    await writeFile(join(folder, 'store.json.tmp'), '{"for');
+    const lock = join(folder, `lock-${randomUUID()}.json`);
+    await writeFile(lock, '');
+    await utimes(lock, new Date(0), new Date(0));
+    await use((client) => client.createCollection('docs', { vectors }));
+    await use(async (client) => expect(await client.collectionExists('docs')).toEqual({ exists: true }));
+    expect((await readdir(folder)).sort()).toEqual(['collections', 'store.json']);
+  });
+
+  it('is left alone among the collections', async () => {
+    await use((client) => client.createCollection('docs', { vectors }));
+    const collections = join(folder, 'collections');
+    await writeFile(join(collections, '.DS_Store'), 'x');
+    for (const name of ['photos', 'photos-0123456789abcdef', '.deleted-photos', 'empty']) {
+      await mkdir(join(collections, name));
+      if (name !== 'empty') await writeFile(join(collections, name, 'holiday.jpg'), 'irreplaceable');
+    }
+    const strangers = async () =>
+      Object.entries(await contentOf(collections)).filter(([path]) => !path.includes('docs-'));
+    const before = await strangers();
+    await use(async (client) => expect(await client.getCollections()).toEqual({ collections: [{ name: 'docs' }] }));
+    expect(await strangers()).toEqual(before);
+  });
+
+  it.each(['%.bak', 'other-0123456789abcdef'])(
+    'may be no copy of a collection: %s is refused by name',
+    async (form) => {
+      await use((client) => client.createCollection('docs', { vectors }));
+      const [name = ''] = await collectionFolders();
+      const copy = join(folder, 'collections', form.replace('%', name));
+      await cp(join(folder, 'collections', name), copy, { recursive: true });
+      const before = await contentOf(copy);
+      expect(await openFails()).toMatchObject({
+        code: 'vector_store_failed',
+        message: expect.stringMatching(`\`docs\`.*move a copy out of the store \\(${copy}\\)`),
+      });
+      expect(await contentOf(copy)).toEqual(before);
+      await rm(copy, { recursive: true });
+      await use(async (client) => expect(await client.collectionExists('docs')).toEqual({ exists: true }));
+    },
+  );
+});
+
+it('refuses a store of a newer version, which is not damaged', async () => {
   await use((client) => client.createCollection('docs', { vectors }));
   const path = join(folder, 'store.json');
   const { format, version } = JSON.parse(await readFile(path, 'utf8'));
-  for (const text of [JSON.stringify({ format, version: version + 1 }), '{"format":"other","version":1}', '{']) {
+  await writeFile(path, JSON.stringify({ format, version: version + 1 }));
+  await expect(LocalQdrantClient.open({ location: folder })).rejects.toMatchObject({
+    code: 'unsupported_operation',
+    message: expect.stringMatching(/written by a newer version of this package .*update the package/),
+  });
+});
+
+it('refuses a store whose file of its own was damaged', async () => {
+  await use((client) => client.createCollection('docs', { vectors }));
+  const path = join(folder, 'store.json');
+  const { format, version } = JSON.parse(await readFile(path, 'utf8'));
+  for (const text of ['{"format":"other","version":1}', '{']) {
     await writeFile(path, text);
     await expect(LocalQdrantClient.open({ location: folder })).rejects.toMatchObject({ code: 'storage_corrupt' });
   }
@@ -94,6 +192,124 @@ it('gives the folder free where it cannot be opened', async () => {
   await expect(LocalQdrantClient.open({ location: folder })).rejects.toMatchObject({ code: 'storage_corrupt' });
   await writeFile(log, whole);
   await use(async (client) => expect(await client.collectionExists('docs')).toEqual({ exists: true }));
+});
+
+it('keeps a collection whose folder could not be dropped', async () => {
+  await use(async (client) => {
+    await client.createCollection('docs', { vectors });
+    const [name = ''] = await collectionFolders();
+    const path = join(folder, 'collections', name);
+    const elsewhere = join(folder, 'elsewhere');
+    await rename(path, elsewhere);
+    for (const _ of ['first', 'second']) {
+      await expect(client.deleteCollection('docs')).rejects.toThrow(
+        `Dropping a collection of the local vector store failed with ENOENT (${path}).`,
+      );
+    }
+    await expect(client.count('docs')).rejects.toThrow('by a drop that failed');
+    await rename(elsewhere, path);
+    expect(await client.deleteCollection('docs')).toBe(true);
+  });
+  await use(async (client) => expect(await client.getCollections()).toEqual({ collections: [] }));
+});
+
+it('has no collection whose folder could not be made', async () => {
+  await use(async (client) => {
+    await client.createCollection('docs', { vectors });
+    const [name = ''] = await collectionFolders();
+    await client.deleteCollection('docs');
+    await writeFile(join(folder, 'collections', name), 'in the way');
+    await expect(client.createCollection('docs', { vectors })).rejects.toThrow('failed with EEXIST');
+    expect(await client.collectionExists('docs')).toEqual({ exists: false });
+    await rm(join(folder, 'collections', name));
+    await client.createCollection('docs', { vectors });
+  });
+});
+
+it('changes no alias where that cannot be written, and drops a collection that has none', async () => {
+  const actions = [{ create_alias: { collection_name: 'docs', alias_name: 'live' } }];
+  await use(async (client) => {
+    for (const name of ['docs', 'more']) await client.createCollection(name, { vectors });
+    // What a full disk would do: the file cannot be written.
+    await symlink('/dev/full', join(folder, 'aliases.json.tmp'));
+    await expect(client.updateCollectionAliases({ actions })).rejects.toThrow(
+      'Changing the aliases of the local vector store failed with ENOSPC',
+    );
+    expect(await client.getAliases()).toEqual({ aliases: [] });
+    expect(await readdir(folder)).not.toContain('aliases.json.tmp');
+    await symlink('/dev/full', join(folder, 'aliases.json.tmp'));
+    expect(await client.deleteCollection('more')).toBe(true);
+    await rm(join(folder, 'aliases.json.tmp'));
+    await client.updateCollectionAliases({ actions });
+  });
+  await use(async (client) => expect((await client.getAliases()).aliases.length).toBe(1));
+});
+
+it('says what the operating system refused, and where', async () => {
+  const file = join(folder, 'file');
+  await writeFile(file, 'x');
+  for (const location of [file, join(file, 'below')]) {
+    await expect(LocalQdrantClient.open({ location })).rejects.toMatchObject({
+      code: 'vector_store_failed',
+      message: expect.stringMatching(`Opening the local vector store failed with ENOTDIR \\(${location}`),
+    });
+  }
+});
+
+it('is where it was opened, wherever the process goes', async () => {
+  const before = process.cwd();
+  process.chdir(folder);
+  const client = await LocalQdrantClient.open({ location: './vectors' }).finally(() => process.chdir(before));
+  await client.createCollection('docs', { vectors });
+  expect(await client.deleteCollection('docs')).toBe(true);
+  await client.close();
+  expect((await readdir(join(folder, 'vectors'))).sort()).toEqual(['collections', 'store.json']);
+});
+
+it('tells that it can no longer write, is closed all the same, and has all that was acknowledged', async () => {
+  const script = await buildProgram('full-disk', folder);
+  const store = join(folder, 'store');
+  const report = await runWithoutRoom(script, store, 64);
+  const failure = /^Writing the local vector store failed with EFBIG \(.*00000000\.log\): close this client/;
+  expect(report).toMatchObject({ read: expect.stringMatching(failure), close: 'no failure' });
+  expect(report.write).toBe(report.read);
+  expect(report.version).toBe(report.read);
+  const client = await LocalQdrantClient.open({ location: store });
+  expect(await client.count('docs')).toEqual({ count: report.stored });
+  expect(await client.versionInfo()).toMatchObject({ version: expect.any(String) });
+  await client.close();
+});
+
+it('answers nothing once its lock is gone, and tells so', async () => {
+  await use(async (client) => {
+    await client.createCollection('docs', { vectors });
+    const [lock = ''] = (await readdir(folder)).filter((name) => name.startsWith('lock-'));
+    await rm(join(folder, lock));
+    const gone = 'The lock of the local vector store is gone';
+    await expect(client.upsert('docs', { points: [{ id: 1, vector: [1] }] })).rejects.toThrow(gone);
+    await expect(client.count('docs')).rejects.toThrow(gone);
+    await expect(client.getCollections()).rejects.toThrow(gone);
+    await expect(client.versionInfo()).rejects.toThrow(gone);
+  });
+});
+
+it('makes, drops and aliases nothing in a folder whose lock is gone', async () => {
+  for (const change of [
+    (client: LocalQdrantClient) => client.createCollection('more', { vectors }),
+    (client: LocalQdrantClient) => client.deleteCollection('docs'),
+    (client: LocalQdrantClient) =>
+      client.updateCollectionAliases({ actions: [{ create_alias: { collection_name: 'docs', alias_name: 'live' } }] }),
+  ]) {
+    const location = await mkdtemp(join(folder, 'store-'));
+    const client = await LocalQdrantClient.open({ location });
+    await client.createCollection('docs', { vectors });
+    const before = Object.keys(await contentOf(location)).filter((path) => !path.includes('lock-'));
+    const [lock = ''] = (await readdir(location)).filter((name) => name.startsWith('lock-'));
+    await rm(join(location, lock));
+    await expect(change(client)).rejects.toThrow('The lock of the local vector store is gone');
+    await client.close();
+    expect(Object.keys(await contentOf(location))).toEqual(before);
+  }
 });
 
 it('takes all actions on aliases, or none', async () => {
