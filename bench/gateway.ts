@@ -1,7 +1,7 @@
 /**
  * Embeds 10,000 texts through a server that takes 50 ms a request: ours and its peers in one run, each in a process of its own, medians of several rounds.
  *
- *     npm run build && npm --prefix bench install && npx tsx bench/gateway.ts [rounds]
+ *     npm run bench:gateway [rounds]
  *
  * Writes its table to bench/README.md.
  */
@@ -106,7 +106,7 @@ await writeSection('gateway', [
   `## Embeddings through a gateway
 
 ${textCount.toLocaleString('en')} texts, ${dimension.toLocaleString('en')} dimensions, a local server with ${latencyMs} ms latency. ${rounds === 1 ? 'One round' : `Medians of ${rounds} rounds`}, each contender in a process of its own.
-Node ${process.versions.node}, ${cpus().length} x ${cpus()[0]?.model.trim()}; ${versions.join(', ')}. Written by \`npx tsx bench/gateway.ts\` on ${new Date().toISOString().slice(0, 10)}.
+Node ${process.versions.node}, ${cpus().length} x ${cpus()[0]?.model.trim()}; ${versions.join(', ')}. Written by \`npm run bench:gateway\` on ${new Date().toISOString().slice(0, 10)}.
 
 | contender | time, ms | CPU time a vector, µs | peak memory, times the vectors |
 |---|---:|---:|---:|

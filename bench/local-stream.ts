@@ -1,6 +1,6 @@
 /**
- * Feeds a million texts to `embedStream` and prints the memory on the way: npx tsx bench/local-stream.ts [texts]. A model of 1 MB stands in
- * for a real one, so that the stream is what is measured.
+ * Feeds a million texts to `embedStream` and prints the memory on the way. A model of 1 MB stands in for a real one, so that the stream is
+ * what is measured: npm run build, then npx tsx bench/local-stream.ts [texts]
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

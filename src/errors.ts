@@ -147,7 +147,8 @@ export class PartialEmbeddingError<Result = unknown> extends ProviderError {
   override readonly name = 'PartialEmbeddingError';
   /** One entry a failed input, ordered by position. */
   readonly failures: readonly EmbeddingFailure[];
-  readonly partialResult: Result;
+  /** Not enumerable: a logger that takes errors apart would log every vector. */
+  declare readonly partialResult: Result;
 
   constructor(
     message: string,
@@ -158,7 +159,7 @@ export class PartialEmbeddingError<Result = unknown> extends ProviderError {
   ) {
     super(message, { ...options, code: 'embedding_partially_failed' });
     this.failures = options.failures;
-    this.partialResult = options.partialResult;
+    Object.defineProperty(this, 'partialResult', { value: options.partialResult });
   }
 }
 
@@ -223,8 +224,9 @@ export interface UpsertFailure {
 }
 
 /**
- * Some records of an upsert are not known to be stored; all others are. Sending the failed ones again, or all of them, is safe: a record's
- * id is derived from its key, so nothing is stored twice.
+ * Some records of an upsert are not known to be stored; all others that were read are. Where an iterable was not read to its end, `cause` says
+ * why: the error of an unusable record, with its position, or what the iterable threw. Sending the failed ones again, or all of them, is safe: a
+ * record's id is derived from its key, so nothing is stored twice.
  */
 export class PartialUpsertError extends VectorStoreError {
   override readonly name = 'PartialUpsertError';

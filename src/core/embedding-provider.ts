@@ -9,12 +9,13 @@ export interface EmbeddingOptions {
   /** @default 'document' */
   readonly inputType?: EmbeddingInputType | undefined;
   /**
-   * Cuts a text that is longer than the model takes, in place of an error. Models that run in this process always cut.
+   * Cuts a text that is longer than the model takes, in place of an error. Models that run in this process always cut; of a gateway's, those whose
+   * limit is known: OpenAI's, and where the row sets `max_input_tokens`.
    * @default false
    */
   readonly truncate?: boolean | undefined;
   /**
-   * Told of vectors as they come, so that a long job can show progress and store as it goes. Waited for; where it fails, the call fails with its error.
+   * Told of vectors as they come, so that a long job can show progress and store as it goes. Waited for, several at once; where it fails, the call fails with its error.
    * Providers that run in this process may not tell.
    */
   readonly onBatch?: ((batch: EmbeddedBatch) => void | Promise<void>) | undefined;

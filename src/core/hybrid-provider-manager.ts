@@ -1,4 +1,5 @@
 import { AiProviderError, EmbeddingSpaceMismatchError, ProviderError } from '../errors.js';
+import { leavableGenerator } from '../internal/leavable-generator.js';
 import { requirePrompt, requireTenantId, requireTexts } from '../internal/validate.js';
 import type { CircuitBreakerOptions } from './circuit-breaker.js';
 import { calculateCost, parsePriceList } from './cost.js';
@@ -141,14 +142,16 @@ export class HybridProviderManager {
 
   /**
    * The same as it is generated. Another provider takes over only before the first chunk; after it a failure is an error, and nothing is sent twice.
-   * The chunk of type `end` holds the whole result, with who made it and what it cost. Leaving the iteration ends the request.
+   * The chunk of type `end` holds the whole result, with who made it and what it cost. Leaving the iteration ends the request at once.
    *
    * @example
    * for await (const chunk of manager.streamText('Tell me a story.', { tenantId: 7 })) if (chunk.type === 'text') write(chunk.text);
    */
-  async *streamText(prompt: TextPrompt, options: ManagedTextOptions): AsyncGenerator<TextChunk<ManagedTextResult>> {
-    const served = await this.#serveText(prompt, options, openStream);
-    yield* readStream(served.result, (result) => withProvenance(served, result));
+  streamText(
+    prompt: TextPrompt,
+    options: ManagedTextOptions,
+  ): AsyncGenerator<TextChunk<ManagedTextResult>, void, undefined> {
+    return leavableGenerator(options.signal, (signal) => this.#streamText(prompt, { ...options, signal }));
   }
 
   /** How each of the tenant's active providers is, ordered by integration id. Makes no billed call; a broken row is `unhealthy`, not an error. */
@@ -157,6 +160,14 @@ export class HybridProviderManager {
     return Promise.all(
       candidates.map(async (candidate) => ({ ...describe(candidate), ...(await this.#healthOf(candidate, options)) })),
     );
+  }
+
+  async *#streamText(
+    prompt: TextPrompt,
+    options: ManagedTextOptions,
+  ): AsyncGenerator<TextChunk<ManagedTextResult>, void, undefined> {
+    const served = await this.#serveText(prompt, options, openStream);
+    yield* readStream(served.result, (result) => withProvenance(served, result));
   }
 
   async #serveText<Result>(

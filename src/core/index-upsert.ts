@@ -30,8 +30,8 @@ export interface TableOptions {
 }
 
 export interface UpsertOptions extends TableOptions {
-  /** Told after each slice of records is stored, with how many there are so far. */
-  readonly onProgress?: ((progress: { readonly storedCount: number }) => void) | undefined;
+  /** Told after each slice of records is stored, with how many there are so far. Waited for; where it fails, the call fails with its error. */
+  readonly onProgress?: ((progress: { readonly storedCount: number }) => unknown) | undefined;
 }
 
 export interface UpsertResult {
@@ -98,7 +98,7 @@ export class IndexUpsert {
       // A text that is refused for itself must not hold up the others; anything else would fail them too.
       if (!error.failures.every((failure) => failure.error.code === 'input_refused')) throw this.#toError(error);
     }
-    this.#options.onProgress?.({ storedCount: this.#storedCount });
+    await this.#options.onProgress?.({ storedCount: this.#storedCount });
   }
 
   finish(): UpsertResult {

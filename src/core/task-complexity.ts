@@ -44,7 +44,7 @@ const signs: readonly Sign[] = [
   { name: 'several tools', weight: 2, isIn: (_, { toolCount = 0 }) => toolCount > 1 },
   { name: 'long', weight: 1, isIn: (_, task) => task.text.length > 2000 },
   { name: 'several questions', weight: 1, isIn: (text) => /[?？][^?？]*[?？]/.test(text) },
-  { name: 'several steps', weight: 1, isIn: (text) => /(^|\n)\s*2[.)]\s|\b(then|after that|finally)\b/i.test(text) },
+  { name: 'several steps', weight: 1, isIn: (text) => /(^|\n)[ \t]*2[.)]\s|\b(then|after that|finally)\b/i.test(text) },
   { name: 'a schema', weight: 1, isIn: (_, { hasSchema = false }) => hasSchema },
   { name: 'a tool', weight: 1, isIn: (_, { toolCount = 0 }) => toolCount > 0 },
 ];

@@ -57,8 +57,10 @@ export interface TextUsage {
 }
 
 export interface TextResult {
-  /** Empty where the model only called tools. */
+  /** Empty where the model only called tools, or refused. */
   readonly text: string;
+  /** What the model said in place of an answer, where it refused and its server tells that from a text. */
+  readonly refusal?: string | undefined;
   /** The model that was asked. */
   readonly model: string;
   /** Why this model, where the integration names models per tier. */
@@ -89,10 +91,13 @@ export interface TextProvider {
 
   /**
    * @throws `InvalidInputError` before any I/O; `ProviderError` with the status and the number of attempts, with code `invalid_response` where the
-   *   text does not satisfy `schema`.
+   *   text does not satisfy `schema`, and `input_refused` where the model refused or a content filter ended the text instead.
    */
   generateText(prompt: TextPrompt, options?: TextOptions): Promise<TextResult>;
 
-  /** The same as it is generated. Leaving the iteration ends the request; a failure in the middle is an error, and nothing is sent twice. */
+  /**
+   * The same as it is generated. Leaving the iteration ends the request, also while the next chunk is waited for, and so does the signal, also while
+   * nobody waits; a failure in the middle is an error, and nothing is sent twice.
+   */
   streamText?(prompt: TextPrompt, options?: TextOptions): AsyncIterable<TextChunk>;
 }

@@ -20,11 +20,11 @@ export async function openStream(provider: AiProvider, prompt: TextPrompt, optio
   return { first: await rest.next(), rest };
 }
 
-/** The chunks of the stream, the result at its end enriched. Leaving the iteration ends the request. */
+/** The chunks of the stream, the result at its end enriched. */
 export async function* readStream<Result extends TextResult>(
   { first, rest }: OpenStream,
   enrich: (result: TextResult) => Result,
-): AsyncGenerator<TextChunk<Result>> {
+): AsyncGenerator<TextChunk<Result>, void, undefined> {
   try {
     for (let next = first; !next.done; next = await rest.next()) {
       const chunk = next.value;

@@ -18,9 +18,10 @@ export function requireRecordId(value: unknown, position: number): string | numb
   );
 }
 
-/** A lone surrogate has no UTF-8 form: two different ids would become one. */
-function isWellFormed(value: string): boolean {
-  return !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(value);
+/** A lone surrogate, such as half of an emoji that was cut, has no UTF-8 form: a server refuses the whole request, and two ids would become one. */
+export function isWellFormed(value: string): boolean {
+  // ES2024, which Node 20 has and the ES2023 types have not; an expression takes six times as long.
+  return (value as string & { isWellFormed(): boolean }).isWellFormed();
 }
 
 /**
@@ -31,7 +32,7 @@ function isWellFormed(value: string): boolean {
  */
 export function requireMetadata(value: unknown, position: number): Record<string, JsonValue> {
   if (value === undefined) return {};
-  const metadata = copyObject(value, `the metadata at position ${position}`, position, 0);
+  const metadata = copyObject(value, 'metadata', position, 0);
   for (const key of reservedKeys) {
     if (Object.hasOwn(metadata, key)) {
       throw new InvalidInputError(
@@ -43,24 +44,43 @@ export function requireMetadata(value: unknown, position: number): Record<string
   return metadata;
 }
 
-function copyJson(value: unknown, name: string, position: number, depth: number): JsonValue {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+/** @param path - Of the keys that lead to the value, such as `metadata.tags[2]`. */
+function copyJson(value: unknown, path: string, position: number, depth: number): JsonValue {
+  if (value === null || typeof value === 'boolean') return value;
+  if (typeof value === 'string') {
+    requireWellFormed(value, path, position);
+    return value;
+  }
   if (typeof value === 'number' && Number.isFinite(value)) return value;
   if (Array.isArray(value)) {
-    requireDepth(depth, name, position);
-    return Array.from(value, (entry: unknown) => copyJson(entry, name, position, depth + 1));
+    requireDepth(depth, position);
+    return Array.from(value, (entry: unknown, i) => copyJson(entry, `${path}[${i}]`, position, depth + 1));
   }
-  return copyObject(value, name, position, depth);
+  return copyObject(value, path, position, depth);
 }
 
-function copyObject(value: unknown, name: string, position: number, depth: number): Record<string, JsonValue> {
+function copyObject(value: unknown, path: string, position: number, depth: number): Record<string, JsonValue> {
   if (!isPlainObject(value)) {
-    throw new InvalidInputError(`Expected ${name} to hold JSON values, got ${describeValue(value)}.`, { position });
+    throw new InvalidInputError(
+      `Expected \`${path}\` of the record at position ${position} to be a JSON value, got ${describeValue(value)}.`,
+      { position },
+    );
   }
-  requireDepth(depth, name, position);
+  requireDepth(depth, position);
   const entries = Object.entries(value).filter(([, entry]) => entry !== undefined);
+  for (const [key] of entries) requireWellFormed(key, `a key of ${path}`, position);
   // fromEntries defines properties: assigning a key `__proto__` would change the copy's prototype instead.
-  return Object.fromEntries(entries.map(([key, entry]) => [key, copyJson(entry, name, position, depth + 1)]));
+  return Object.fromEntries(
+    entries.map(([key, entry]) => [key, copyJson(entry, `${path}.${key}`, position, depth + 1)]),
+  );
+}
+
+function requireWellFormed(value: string, path: string, position: number): void {
+  if (isWellFormed(value)) return;
+  throw new InvalidInputError(
+    `Expected \`${path}\` of the record at position ${position} to be well-formed text, got half of a surrogate pair: was it cut?`,
+    { position },
+  );
 }
 
 function isPlainObject(value: unknown): value is object {
@@ -70,8 +90,10 @@ function isPlainObject(value: unknown): value is object {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-function requireDepth(depth: number, name: string, position: number): void {
-  if (depth > maxDepth) {
-    throw new InvalidInputError(`Expected ${name} to be nested at most ${maxDepth} levels deep.`, { position });
-  }
+function requireDepth(depth: number, position: number): void {
+  if (depth <= maxDepth) return;
+  throw new InvalidInputError(
+    `Expected \`metadata\` of the record at position ${position} to be nested at most ${maxDepth} levels deep.`,
+    { position },
+  );
 }

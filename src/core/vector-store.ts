@@ -58,8 +58,8 @@ export interface SearchOptions extends CallOptions {
 export interface UpsertVectorsOptions extends CallOptions {
   /** The space of the vectors: refused where the collection is pinned to another. */
   readonly embeddingSpace?: string | undefined;
-  /** Told after each part that was stored, with how many records are stored so far. */
-  readonly onProgress?: ((progress: { readonly storedCount: number }) => void) | undefined;
+  /** Told after each part that was stored, with how many records are stored so far. Waited for; where it fails, the call fails with its error. */
+  readonly onProgress?: ((progress: { readonly storedCount: number }) => unknown) | undefined;
 }
 
 /** Vectors of many tenants, each seeing only its own. */

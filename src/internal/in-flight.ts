@@ -9,6 +9,9 @@ export interface InFlight<Target> {
 export function trackInFlight<Target extends object>(target: Target): InFlight<Target> {
   let calls = 0;
   let waiting: (() => void)[] = [];
+  const start = () => {
+    calls++;
+  };
   const end = () => {
     calls--;
     if (calls > 0) return;
@@ -19,21 +22,13 @@ export function trackInFlight<Target extends object>(target: Target): InFlight<T
     function counted(...values: unknown[]) {
       // Bound to the target: a class with private fields rejects a proxy as `this`.
       const result = method.apply(target, values);
-      if (isAsyncIterable(result)) return countIteration(result);
+      if (isAsyncIterable(result)) return watchIteration(result, start, end);
       if (result instanceof Promise) {
-        calls++;
+        start();
         result.then(end, end);
       }
       return result;
     };
-  async function* countIteration(iterable: AsyncIterable<unknown>) {
-    calls++;
-    try {
-      yield* iterable;
-    } finally {
-      end();
-    }
-  }
   const methods = new Map<PropertyKey, unknown>();
   const tracked = new Proxy(target, {
     get(_, key) {
@@ -51,4 +46,39 @@ export function trackInFlight<Target extends object>(target: Target): InFlight<T
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
+}
+
+/** Tells when an iteration starts and when it is over. No generator: one would hold back a `return` until the next value comes. */
+function watchIteration(iterable: AsyncIterable<unknown>, onStart: () => void, onEnd: () => void): AsyncGenerator {
+  const iterator: AsyncIterator<unknown> = iterable[Symbol.asyncIterator]();
+  let isUnderWay = false;
+  const end = () => {
+    if (isUnderWay) onEnd();
+    isUnderWay = false;
+  };
+  const follow = async (step: Promise<IteratorResult<unknown>>) => {
+    try {
+      const result = await step;
+      if (result.done) end();
+      return result;
+    } catch (error) {
+      end();
+      throw error;
+    }
+  };
+  return {
+    next() {
+      if (!isUnderWay) onStart();
+      isUnderWay = true;
+      return follow(iterator.next());
+    },
+    return: (value) => follow(iterator.return?.(value) ?? Promise.resolve({ done: true, value })),
+    throw: (error) => follow(iterator.throw?.(error) ?? Promise.reject(error)),
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    async [Symbol.asyncDispose]() {
+      await this.return(undefined);
+    },
+  };
 }

@@ -26,6 +26,12 @@ export function requireNonEmptyString(value: unknown, name: string): string {
   throw new InvalidInputError(`Expected \`${name}\` to be a non-empty string, got ${describeValue(value)}.`);
 }
 
+/** @throws {@link InvalidInputError} unless `value` is a function. */
+export function requireFunction(value: unknown, name: string): void {
+  if (typeof value === 'function') return;
+  throw new InvalidInputError(`Expected \`${name}\` to be a function, got ${describeValue(value)}.`);
+}
+
 /**
  * Texts to embed: an array of strings with at least one character each.
  *

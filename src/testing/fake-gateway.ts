@@ -180,6 +180,12 @@ function sendFailure(request: FakeGatewayRequest, response: ServerResponse, faul
       return true;
     case 'stall':
       return true;
+    case 'reset_after_headers':
+      response.write('\n', () => response.destroy());
+      return true;
+    case 'stall_after_headers':
+      response.flushHeaders();
+      return true;
     case 'status': {
       const { status, headers = {}, error = { code: null, message: `Answered with ${status} as told.` } } = fault;
       for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);

@@ -14,10 +14,14 @@ export type GatewayFault =
   | { readonly kind: 'latency'; readonly delayMs: number }
   /** Closes the connection before the status line. */
   | { readonly kind: 'reset' }
+  /** Closes the connection after the headers. */
+  | { readonly kind: 'reset_after_headers' }
   /** Closes the connection in the middle of the body. */
   | { readonly kind: 'reset_in_body' }
   /** Never answers. */
   | { readonly kind: 'stall' }
+  /** Sends the headers, then nothing more. */
+  | { readonly kind: 'stall_after_headers' }
   /** Sends half of the body, then nothing more. */
   | { readonly kind: 'stall_in_body' }
   /** Ends well-formed HTTP with half of the JSON. */

@@ -75,6 +75,15 @@ describe('the manager over two gateways', () => {
     expect(done.at(-1)).toBe(1);
   });
 
+  it('does not take what a content filter refused to the next provider', async () => {
+    const error = { code: 'content_filter', param: 'prompt' };
+    wex.fault = () => ({ kind: 'status', status: 400, error });
+    await expect(manager.generateText('a filtered prompt', { tenantId: 1 })).rejects.toMatchObject({
+      code: 'input_refused',
+    });
+    expect(openAi.requests).toEqual([]);
+  });
+
   it('passes a conversation, a schema and the choice of the model on', async () => {
     const result = await manager.generateText(
       [

@@ -346,8 +346,8 @@ describe('health', () => {
     expect((await provider().health()).detail).toContain('ECONNREFUSED');
   });
 
-  it('judges a server without a list of models by the latest call', async () => {
-    gateway.fault = ({ path }) => (path.endsWith('/models') ? { kind: 'status', status: 404 } : undefined);
+  it.each([403, 404])('judges a server that gives no list of models (HTTP %i) by the latest call', async (status) => {
+    gateway.fault = ({ path }) => (path.endsWith('/models') ? { kind: 'status', status } : undefined);
     const made = provider();
     expect(await made.health()).toMatchObject({ status: 'unknown' });
     await made.generateEmbeddings(['a']);

@@ -7,6 +7,7 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { WexGatewayProvider } from '../../src/providers/wex-gateway/wex-gateway-provider.js';
 import { FakeGateway } from '../../src/testing/index.js';
 
@@ -103,11 +104,50 @@ describe('telemetry', () => {
     ]);
   });
 
+  it('counts the tokens that a call was billed for also where it fails', async () => {
+    gateway.fault = ({ inputs }) => (inputs.includes('c') ? { kind: 'status', status: 400 } : undefined);
+    await expect(provider.generateEmbeddings(['a', 'b', 'c'])).rejects.toMatchObject({
+      code: 'embedding_partially_failed',
+    });
+    expect(spanExporter.getFinishedSpans()[0]?.attributes).toMatchObject({
+      'gen_ai.usage.input_tokens': 2,
+      'error.type': 'embedding_partially_failed',
+    });
+  });
+
+  it('counts the tokens of a text that turns out to be of no use', async () => {
+    const schema = z.object({ a: z.number() });
+    const streaming = async () => {
+      for await (const _ of provider.streamText('hello', { schema }));
+    };
+    for (const call of [() => provider.generateText('hello', { schema }), streaming]) {
+      await expect(call()).rejects.toMatchObject({ code: 'invalid_response' });
+      expect(spanExporter.getFinishedSpans().at(-1)?.attributes).toMatchObject({
+        'gen_ai.usage.input_tokens': 5,
+        'gen_ai.usage.output_tokens': expect.any(Number),
+        'error.type': 'invalid_response',
+      });
+    }
+    expect(await points('gen_ai.client.token.usage')).toHaveLength(2);
+  });
+
+  it('ends the span of a stream with its abort, whether or not anybody waits for a chunk', async () => {
+    gateway.fault = () => ({ kind: 'stall_in_body' });
+    const controller = new AbortController();
+    const stream = provider.streamText('hello', { signal: controller.signal });
+    await stream.next();
+    controller.abort('enough');
+    expect(spanExporter.getFinishedSpans()[0]?.attributes).toMatchObject({ 'error.type': 'aborted' });
+    await expect(stream.next()).rejects.toBe('enough');
+    expect(spanExporter.getFinishedSpans()).toHaveLength(1);
+  });
+
   it('covers a stream to its end, also where it is abandoned', async () => {
     for await (const chunk of provider.streamText('hello')) if (chunk.type === 'end') break;
     for await (const _ of provider.streamText('hello')) break;
     const spans = spanExporter.getFinishedSpans();
     expect(spans.map(({ attributes }) => attributes['gen_ai.usage.input_tokens'])).toEqual([5, undefined]);
+    expect(spans.map(({ attributes }) => attributes['error.type'])).toEqual([undefined, undefined]);
     expect(spans[0]?.attributes['gen_ai.response.finish_reasons']).toEqual(['stop']);
   });
 

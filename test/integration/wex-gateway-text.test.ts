@@ -1,8 +1,7 @@
-import { getEventListeners } from 'node:events';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { TextChunk, TextMessage, TextOptions, TextPrompt } from '../../src/core/text-provider.js';
+import type { TextMessage, TextOptions, TextPrompt } from '../../src/core/text-provider.js';
 import type { UsageEvent } from '../../src/core/usage-recorder.js';
 import type { WexGatewayOptions } from '../../src/providers/wex-gateway/wex-gateway-options.js';
 import { WexGatewayProvider } from '../../src/providers/wex-gateway/wex-gateway-provider.js';
@@ -38,6 +37,20 @@ function makeProvider(options: Partial<WexGatewayOptions> = {}): WexGatewayProvi
   });
 }
 
+/** What only a caller in JavaScript can hand in. */
+const js = <Value>(value: unknown) => value as Value;
+/** An answer with this text as its whole body. */
+const answerOf = (body: string, contentType = 'application/json'): GatewayFault => ({
+  kind: 'status',
+  status: 200,
+  headers: { 'content-type': contentType },
+  error: body,
+});
+const messageOf = (message: object, finishReason = 'stop') =>
+  JSON.stringify({
+    choices: [{ index: 0, message: { role: 'assistant', content: null, ...message }, finish_reason: finishReason }],
+    usage: { prompt_tokens: 3, completion_tokens: 2 },
+  });
 const lastBody = () => gateway.requests.at(-1)?.body as Record<string, unknown>;
 const tool = { name: 'weather', description: 'of a city', parameters: { type: 'object', properties: { city: {} } } };
 const weatherCall = {
@@ -104,7 +117,25 @@ describe('what is sent', () => {
     ['temperature', 'a', { temperature: Number.NaN }],
     ['maxTokens', 'a', { maxTokens: 0 }],
     ['stop', 'a', { stop: ['1', '2', '3', '4', '5'] }],
+    ['stop', 'a', js({ stop: 'END' })],
+    ['model', 'a', js({ model: '' })],
+    ['tier', 'a', js({ tier: 'hard' })],
+    ['system', 'a', js({ system: 7 })],
+    ['temperature', 'a', js({ temperature: '0.5' })],
+    ['schema', 'a', js({ schema: { type: 'object' } })],
+    ['schema', 'a', { jsonSchema: { type: 'object' } }],
+    ['jsonSchema', 'a', js({ schema: z.string(), jsonSchema: 'object' })],
+    ['jsonSchema', 'a', { schema: z.object({ day: z.date() }) }],
+    ['tools', 'a', js({ tools: { weather: tool } })],
     ['tools[0].name', 'a', { tools: [{ name: 'no spaces', parameters: {} }] }],
+    ['tools[1].name', 'a', js({ tools: [tool, null] })],
+    ['tools[0].description', 'a', js({ tools: [{ ...tool, description: 7 }] })],
+    ['tools[0].parameters', 'a', js({ tools: [{ name: 'weather' }] })],
+    ['tools[0].parameters', 'a', js({ tools: [{ name: 'weather', parameters: null }] })],
+    ['tools', 'a', { toolChoice: 'required' }],
+    ['toolChoice', 'a', js({ tools: [tool], toolChoice: 'weather' })],
+    ['prompt[0].toolCallId', js([{ role: 'tool', content: 'rain' }]), {}],
+    ['prompt[0].toolCalls', js([{ role: 'assistant', content: '', toolCalls: [{ name: 'weather' }] }]), {}],
     ['toolChoice.name', 'a', { toolChoice: { name: 'unknown' } }],
     ['jsonSchema', 'a', { schema: { '~standard': { version: 1, vendor: 'x', validate: (value) => ({ value }) } } }],
   ])('is nothing where %s cannot be used', async (name, prompt, options) => {
@@ -132,6 +163,14 @@ describe('JSON of a schema', () => {
   it('may stand in a fence of Markdown', async () => {
     completion = '```json\n{"colour":"red","count":3}\n```';
     expect((await provider.generateText('a', { schema })).output).toEqual({ colour: 'red', count: 3 });
+  });
+
+  it('is looked for in no more than linear time, whatever the model repeats', async () => {
+    completion = `\`\`\`json${'\n'.repeat(10_000)}x`;
+    const startedAt = performance.now();
+    await expect(provider.generateText('a', { schema })).rejects.toMatchObject({ code: 'invalid_response' });
+    // A regular expression that tries every line as the end takes minutes.
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
   });
 
   it('may come from any Standard Schema, with its JSON Schema beside it', async () => {
@@ -179,9 +218,99 @@ describe('tools', () => {
     });
   });
 
+  it('may be called with arguments that are parsed already, or none', async () => {
+    const calls = [{ function: { name: 'weather', arguments: { city: 'Bern' } } }, { function: { name: 'weather' } }];
+    gateway.fault = () => answerOf(messageOf({ tool_calls: calls }, 'tool_calls'));
+    const { toolCalls } = await provider.generateText('a', { tools: [tool] });
+    expect(toolCalls?.map((call) => call.arguments)).toEqual([{ city: 'Bern' }, {}]);
+  });
+
+  it('called without a name are an error', async () => {
+    gateway.fault = () => answerOf(messageOf({ tool_calls: [{ id: '1', function: { arguments: '{}' } }] }));
+    const expected = { code: 'invalid_response', message: expect.stringContaining('without a name') };
+    await expect(provider.generateText('a', { tools: [tool] })).rejects.toMatchObject(expected);
+  });
+
   it('called with something else than JSON are an error', async () => {
     completion = { tool_calls: [{ id: '1', type: 'function', function: { name: 'weather', arguments: '{"city' } }] };
     await expect(provider.generateText('a', { tools: [tool] })).rejects.toMatchObject({ code: 'invalid_response' });
+  });
+});
+
+describe('an answer', () => {
+  it.each(['text/plain', 'application/octet-stream'])('is read whatever its content type: %s', async (contentType) => {
+    gateway.fault = () => answerOf(messageOf({ content: 'hi' }), contentType);
+    expect(await provider.generateText('a')).toMatchObject({ text: 'hi', usage: { inputTokens: 3, outputTokens: 2 } });
+  });
+
+  it('may come in parts', async () => {
+    const content = [
+      { type: 'text', text: 'hel' },
+      { type: 'thinking', thinking: 'hm' },
+      { type: 'text', text: 'lo' },
+    ];
+    gateway.fault = () => answerOf(messageOf({ content }));
+    expect((await provider.generateText('a')).text).toBe('hello');
+  });
+
+  it.each([
+    ['a page of HTML', '<html>please log in</html>', 'text/html'],
+    ['nothing', '', 'application/json'],
+  ])('that is %s is asked for again', async (_, body, contentType) => {
+    gateway.fault = ({ number }) => (number === 1 ? answerOf(body, contentType) : undefined);
+    completion = 'an answer';
+    expect((await provider.generateText('a')).text).toBe('an answer');
+    gateway.fault = () => answerOf(body, contentType);
+    const expected = { code: 'invalid_response', isRetryable: true, attempts: 4 };
+    await expect(provider.generateText('a')).rejects.toMatchObject(expected);
+  });
+
+  it.each([
+    [{ code: 'rate_limit_exceeded' }, 'rate_limited', 4],
+    [{ code: 'insufficient_quota' }, 'quota_exceeded', 1],
+    [{ type: 'invalid_request_error' }, 'input_refused', 1],
+    [{ type: 'server_error' }, 'unavailable', 4],
+  ])('that tells of a failure is that failure: %j', async (error, code, attempts) => {
+    gateway.fault = () => ({ kind: 'status', status: 200, error });
+    const expected = { code, status: 200, requestId: expect.stringMatching(/^req-/), attempts };
+    await expect(provider.generateText('a')).rejects.toMatchObject(expected);
+    expect(gateway.requests).toHaveLength(attempts);
+  });
+
+  it('that is of no use is on record, and says which request it was', async () => {
+    gateway.fault = () => answerOf(JSON.stringify({ choices: [], usage: { prompt_tokens: 3, completion_tokens: 0 } }));
+    const expected = { code: 'invalid_response', status: 200, requestId: 'req-1', attempts: 1 };
+    await expect(provider.generateText('a')).rejects.toMatchObject(expected);
+    expect(events).toMatchObject([{ inputTokens: 3, outputTokens: 0 }]);
+  });
+});
+
+describe('a refusal', () => {
+  const refusal = 'I cannot help with a private sentence.';
+
+  it('is told from a text', async () => {
+    gateway.fault = () => answerOf(messageOf({ refusal }));
+    expect(await provider.generateText('a')).toMatchObject({ text: '', refusal, finishReason: 'stop' });
+    gateway.fault = () => answerOf(messageOf({ content: 'hi', refusal: null }));
+    expect(await provider.generateText('a')).not.toHaveProperty('refusal');
+  });
+
+  it.each([
+    ["the model's refusal", messageOf({ refusal })],
+    ['a content filter', messageOf({ content: '{"a":' }, 'content_filter')],
+  ])('in place of JSON is an error that says so and does not show it: %s', async (part, body) => {
+    gateway.fault = () => answerOf(body);
+    const error = await provider.generateText('a', { schema: z.object({}) }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      code: 'input_refused',
+      isRetryable: false,
+      message: expect.stringContaining(part),
+      status: 200,
+      requestId: 'req-1',
+      attempts: 1,
+    });
+    expect(inspect(error, { depth: 9 })).not.toContain('private');
+    expect(events).toMatchObject([{ inputTokens: 3, outputTokens: 2 }]);
   });
 });
 
@@ -231,125 +360,5 @@ describe('a fault that may pass', () => {
     gateway.fault = () => ({ kind: 'status', status: 429, error: { code: 'insufficient_quota' } });
     await expect(provider.generateText('a')).rejects.toMatchObject({ code: 'quota_exceeded', isRetryable: false });
     expect(gateway.requests).toHaveLength(1);
-  });
-});
-
-describe('streamText', () => {
-  const read = async (stream: AsyncIterable<TextChunk>) => {
-    const chunks: TextChunk[] = [];
-    for await (const chunk of stream) chunks.push(chunk);
-    return chunks;
-  };
-  const turns = async (count: number) => {
-    for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
-  };
-  const untilClosed = async () => {
-    while (gateway.openRequestCount > 0) await turns(1);
-  };
-
-  it('gives the text in pieces, and at the end the whole result', async () => {
-    completion = 'a text in pieces';
-    const chunks = await read(provider.streamText('go on'));
-    const end = chunks.at(-1);
-    expect(
-      chunks
-        .slice(0, -1)
-        .map((chunk) => chunk.type === 'text' && chunk.text)
-        .join('|'),
-    ).toBe('a t|ext| in| pi|ece|s');
-    expect(end).toMatchObject({
-      type: 'end',
-      result: { text: completion, finishReason: 'stop', model: 'azure-gpt-4o-mini', usage: { inputTokens: 5 } },
-    });
-    expect(events).toMatchObject([{ operation: 'text_generation', inputTokens: 5, outputTokens: expect.any(Number) }]);
-  });
-
-  it('makes no request before it is iterated', async () => {
-    provider.streamText('a');
-    await turns(5);
-    expect(gateway.requests).toEqual([]);
-  });
-
-  it('puts calls of tools together', async () => {
-    completion = weatherCall;
-    const [end] = await read(provider.streamText('a', { tools: [tool] }));
-    const whole = await provider.generateText('a', { tools: [tool] });
-    expect(end).toMatchObject({ type: 'end', result: { toolCalls: whole.toolCalls, finishReason: 'tool_calls' } });
-  });
-
-  it('validates the schema at the end', async () => {
-    completion = '{"a":1}';
-    const chunks = await read(provider.streamText('a', { schema: z.object({ a: z.number() }) }));
-    expect(chunks.at(-1)).toMatchObject({ result: { output: { a: 1 } } });
-    await expect(read(provider.streamText('a', { schema: z.object({ a: z.string() }) }))).rejects.toMatchObject({
-      code: 'invalid_response',
-    });
-  });
-
-  it('closes the request when the iteration is left, and records it with unknown tokens', async () => {
-    completion = 'x'.repeat(3000);
-    gateway.fault = () => ({ kind: 'stall_in_body' });
-    for await (const chunk of provider.streamText('a')) {
-      expect(chunk.type).toBe('text');
-      break;
-    }
-    await untilClosed();
-    expect(events).toMatchObject([{ inputTokens: null, outputTokens: null }]);
-  });
-
-  it('tries again what fails before the first event, and only that', async () => {
-    gateway.fault = ({ number }) => (number === 1 ? { kind: 'status', status: 503 } : undefined);
-    expect((await read(provider.streamText('a'))).at(-1)?.type).toBe('end');
-    gateway.fault = () => ({ kind: 'reset_in_body' });
-    completion = 'a longer text in pieces';
-    const texts: string[] = [];
-    const reading = (async () => {
-      for await (const chunk of provider.streamText('a')) if (chunk.type === 'text') texts.push(chunk.text);
-    })();
-    await expect(reading).rejects.toMatchObject({ code: 'unavailable', isRetryable: true });
-    expect(texts.length).toBeGreaterThan(0);
-    expect(gateway.requests).toHaveLength(3);
-  });
-
-  it('does not take a stream that ends early for a whole answer', async () => {
-    completion = 'a longer text in pieces';
-    gateway.fault = () => ({ kind: 'truncated_json' });
-    await expect(read(provider.streamText('a'))).rejects.toMatchObject({ code: 'unavailable' });
-  });
-
-  it('is cut where the server falls silent in the middle', async () => {
-    completion = 'a longer text in pieces';
-    gateway.fault = () => ({ kind: 'stall_in_body' });
-    await expect(read(makeProvider({ timeoutMs: 1000 }).streamText('a'))).rejects.toMatchObject({
-      code: 'unavailable',
-      message: expect.stringContaining('said nothing for 1000 ms'),
-    });
-    await untilClosed();
-  });
-
-  it.each(['stall', 'stall_in_body'] as const)('ends at once with the reason of the caller: %s', async (kind) => {
-    completion = 'a longer text in pieces';
-    gateway.fault = () => ({ kind });
-    const controller = new AbortController();
-    let outcome: unknown;
-    const reading = read(provider.streamText('a', { signal: controller.signal })).catch((reason: unknown) => {
-      outcome = reason;
-    });
-    while (gateway.requests.length === 0) await turns(1);
-    await turns(20);
-    controller.abort('enough');
-    await turns(1);
-    expect(outcome).toBe('enough');
-    await reading;
-    await untilClosed();
-    expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
-  });
-
-  it('ends when the provider is closed', async () => {
-    gateway.fault = () => ({ kind: 'stall' });
-    const reading = read(provider.streamText('a')).catch((reason: unknown) => reason);
-    while (gateway.requests.length === 0) await turns(1);
-    await provider.close();
-    expect(await reading).toMatchObject({ code: 'aborted_by_close' });
   });
 });

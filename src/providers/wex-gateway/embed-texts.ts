@@ -19,6 +19,15 @@ export interface EmbedTextsOptions {
   readonly onBatch: EmbeddingOptions['onBatch'];
 }
 
+/** A part of a batch that was refused as a whole, when nothing had been embedded yet. */
+interface GivenUp {
+  readonly batch: Batch;
+  readonly error: AiProviderError;
+}
+
+/** So many answers without a single vector, and nothing else, and the rest is not sent. */
+const mostUselessAnswers = 4;
+
 export interface EmbedTextsResult {
   readonly embeddings: (Float32Array | undefined)[];
   /** Ordered by position. */
@@ -36,8 +45,11 @@ export async function embedTexts(
 ): Promise<EmbedTextsResult> {
   const embeddings = new Array<Float32Array | undefined>(totalCount).fill(undefined);
   const failures: EmbeddingFailure[] = [];
+  const givenUp: GivenUp[] = [];
   let doneCount = 0;
   let successCount = 0;
+  let uselessCount = 0;
+  let useless: AiProviderError | undefined;
 
   /** Returns the positions that got a vector. */
   const settle = (
@@ -62,40 +74,65 @@ export async function embedTexts(
     return embedded;
   };
 
+  const noteUseless = (error: AiProviderError) => {
+    if (error.code === 'invalid_response' && ++uselessCount >= mostUselessAnswers && successCount === 0)
+      useless = error;
+  };
+
   const embed = async (batch: Batch, refusals: { left: number }, leaveWindow = () => {}): Promise<void> => {
     let outcome: BatchOutcome;
     try {
+      if (useless !== undefined) throw useless;
       outcome = await options.embedBatch(batch, () => {
         // An endpoint whose answers are all of no use is not sent more than a window of them.
         if (successCount > 0) leaveWindow();
       });
     } catch (error) {
       if (!isAiProviderError(error)) throw error;
+      noteUseless(error);
       refusals.left--;
+      if (batch.inputs.length === 1 || !options.isWorthSplitting(error)) settle(batch.inputs, () => error);
       // A request that no input would make acceptable must not be cut up to the last one.
-      const isHopeless = refusals.left <= 0 && successCount === 0;
-      if (batch.inputs.length === 1 || isHopeless || !options.isWorthSplitting(error)) {
-        settle(batch.inputs, () => error);
-        return;
-      }
-      for (const half of halvesOf(batch)) await embed(half, refusals);
+      else if (refusals.left <= 0 && successCount === 0) givenUp.push({ batch, error });
+      else await embedHalves(batch, refusals);
       return;
     }
-    successCount++;
     const embedded = settle(batch.inputs, (index) => outcome[index] as Float32Array | AiProviderError);
-    await options.onBatch?.({
-      positions: embedded,
-      embeddings: embedded.map((position) => embeddings[position] as Float32Array),
-      doneCount,
-      totalCount,
-    });
+    if (embedded.length === 0) return noteUseless(outcome[0] as AiProviderError);
+    successCount++;
+    await telling(() =>
+      options.onBatch?.({
+        positions: embedded,
+        embeddings: embedded.map((position) => embeddings[position] as Float32Array),
+        doneCount,
+        totalCount,
+      }),
+    );
   };
 
+  const embedHalves = async (batch: Batch, refusals: { left: number }): Promise<void> => {
+    for (const half of halvesOf(batch)) await embed(half, refusals);
+  };
+
+  // As many again may have been answered, and wait for `onBatch`: a slow one holds the requests up.
+  const inHand = pLimit(2 * options.concurrency);
   const inWindow = slidingWindow(options.concurrency);
+  const telling = pLimit(options.concurrency);
   await Promise.all(
     batches.map((batch) =>
-      inWindow((leave) => embed(batch, { left: refusalsBeforeGivingUp(batch.inputs.length) }, leave)),
+      inHand(() => inWindow((leave) => embed(batch, { left: refusalsBeforeGivingUp(batch.inputs.length) }, leave))),
     ),
+  );
+  // Something was embedded in the end, so that it is the inputs that are to blame after all.
+  const isWorthGoingOn = successCount > 0;
+  await Promise.all(
+    givenUp
+      .splice(0)
+      .map(({ batch, error }) =>
+        isWorthGoingOn
+          ? inWindow(() => embedHalves(batch, { left: Number.POSITIVE_INFINITY }))
+          : settle(batch.inputs, () => error),
+      ),
   );
   failures.sort((a, b) => a.position - b.position);
   return { embeddings, failures };

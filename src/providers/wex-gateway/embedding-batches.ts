@@ -1,4 +1,6 @@
 import { InvalidInputError, MissingDependencyError } from '../../errors.js';
+import { memoizeAsync } from '../../internal/memoize-async.js';
+import { TimeSlice } from '../../internal/time-slice.js';
 import { byteBound, isOpenAiEmbeddingModel, loadOpenAiTokenizer, type Tokenizer } from './tokenizer.js';
 
 export interface Batch {
@@ -27,7 +29,7 @@ const openAiInputTokens = 8192;
 
 /**
  * Which texts go into which request; identical texts are sent once. A tokenizer is only loaded where the bound on the number of tokens, which costs next
- * to nothing, leaves open whether something is too long.
+ * to nothing, leaves open whether something is too long. Counting the tokens of a large call takes seconds: the event loop gets its turns meanwhile.
  *
  * @throws `InvalidInputError` with the position of a text that is too long, unless it is to be truncated.
  */
@@ -36,41 +38,63 @@ export async function planBatches(
   model: string,
   limits: BatchLimits,
   truncate: boolean,
+  signal?: AbortSignal,
 ): Promise<BatchPlan> {
   const isOpenAi = isOpenAiEmbeddingModel(model);
-  const loadTokenizer = async () => (isOpenAi ? loadOpenAiTokenizer() : byteBound);
+  const loadTokenizer = memoizeAsync(async () => {
+    const tokenizer = isOpenAi ? await loadOpenAiTokenizer() : byteBound;
+    return tokenizer && remembering(tokenizer);
+  });
   const inputLimit = limits.maxInputTokens ?? (isOpenAi ? openAiInputTokens : Number.POSITIVE_INFINITY);
   const isShort = texts.every((text) => byteBound.count(text) <= inputLimit);
-  const fitting = isShort ? texts : fitTexts(texts, inputLimit, await loadTokenizer(), truncate);
+  const fitting = isShort ? texts : await fitTexts(texts, inputLimit, await loadTokenizer(), truncate, signal);
   const positions = positionsByText(fitting);
   const inputs = [...positions.keys()];
-  const packed = packBatches(inputs, byteBound, limits);
+  const packed = await packBatches(inputs, byteBound, limits, signal);
   const isAsFewAsPossible = packed.length === Math.ceil(inputs.length / limits.batchSize);
   const tokenizer = isAsFewAsPossible ? undefined : await loadTokenizer();
-  return { positions, batches: tokenizer ? packBatches(inputs, tokenizer, limits) : packed };
+  return { positions, batches: tokenizer ? await packBatches(inputs, tokenizer, limits, signal) : packed };
 }
 
-function fitTexts(
+async function fitTexts(
   texts: readonly string[],
   limit: number,
   tokenizer: Tokenizer | undefined,
   truncate: boolean,
-): readonly string[] {
+  signal: AbortSignal | undefined,
+): Promise<readonly string[]> {
   if (tokenizer === undefined) {
     // The bound is no reason to refuse or shorten a text that the server may well take whole.
     if (!truncate) return texts;
     throw new MissingDependencyError('gpt-tokenizer', "Truncating texts for OpenAI's models", undefined);
   }
-  return texts.map((text, position) => {
-    if (byteBound.count(text) <= limit) return text;
-    const tokenCount = tokenizer.count(text);
-    if (tokenCount <= limit) return text;
-    if (truncate) return tokenizer.truncate(text, limit);
-    throw new InvalidInputError(
-      `Expected \`texts[${position}]\` to have at most ${limit} tokens, got about ${tokenCount}. Split it, or set \`truncate\`.`,
-      { position },
-    );
-  });
+  const fitting: string[] = [];
+  const slice = new TimeSlice();
+  for (const [position, text] of texts.entries()) {
+    if (slice.isOver()) await slice.next(signal);
+    const tokenCount = byteBound.count(text) <= limit ? 0 : tokenizer.count(text, limit);
+    if (tokenCount > limit && !truncate) {
+      throw new InvalidInputError(
+        `Expected \`texts[${position}]\` to have at most ${limit} tokens, got about ${tokenCount}. Split it, or set \`truncate\`.`,
+        { position },
+      );
+    }
+    fitting.push(tokenCount > limit ? tokenizer.truncate(text, limit) : text);
+  }
+  return fitting;
+}
+
+/** Counts each text once. */
+function remembering(tokenizer: Tokenizer): Tokenizer {
+  const counts = new Map<string, number>();
+  return {
+    ...tokenizer,
+    count(text, enough) {
+      const count = counts.get(text) ?? tokenizer.count(text, enough);
+      counts.set(text, count);
+      return count;
+    },
+  };
 }
 
 function positionsByText(texts: readonly string[]): Map<string, number[]> {
@@ -84,10 +108,17 @@ function positionsByText(texts: readonly string[]): Map<string, number[]> {
 }
 
 /** Fills one batch after the other, in order. */
-function packBatches(inputs: readonly string[], tokenizer: Tokenizer, limits: BatchLimits): Batch[] {
+async function packBatches(
+  inputs: readonly string[],
+  tokenizer: Tokenizer,
+  limits: BatchLimits,
+  signal: AbortSignal | undefined,
+): Promise<Batch[]> {
   const batches: { inputs: string[]; tokenCount: number }[] = [];
   let current: { inputs: string[]; tokenCount: number } | undefined;
+  const slice = new TimeSlice();
   for (const input of inputs) {
+    if (slice.isOver()) await slice.next(signal);
     const tokenCount = tokenizer.count(input);
     const isFull =
       current === undefined ||

@@ -32,8 +32,11 @@ function readVectors(
   if (!Array.isArray(data)) return 'a body without a list `data`';
   if (data.length !== inputCount) return `${data.length} embeddings for ${inputCount} inputs`;
   const vectors = new Array<WireVector>(inputCount);
-  for (const item of data as ({ index?: unknown; embedding?: unknown } | null)[]) {
-    const index = item?.index;
+  const items = data as ({ index?: unknown; embedding?: unknown } | null)[];
+  // Gemini leaves an index of 0 out, others all of them. Where what is there says the position, what is not there would have.
+  const isInOrder = items.every((item, position) => (item?.index ?? position) === position);
+  for (const [position, item] of items.entries()) {
+    const index = item?.index ?? (isInOrder ? position : undefined);
     if (typeof index !== 'number' || !Number.isInteger(index) || index < 0 || index >= inputCount) {
       return 'an embedding without a valid `index`';
     }

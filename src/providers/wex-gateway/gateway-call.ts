@@ -5,7 +5,9 @@ import { type AiProviderError, isAiProviderError, ProviderError } from '../../er
 import { rejectOnAbort } from '../../internal/reject-on-abort.js';
 import { sleep } from '../../internal/sleep.js';
 import { withDeadline } from '../../internal/with-deadline.js';
-import type { RateTicket } from './rate-limiter.js';
+import { CallClock } from './call-clock.js';
+import type { RateRequest, RateTicket } from './rate-limiter.js';
+import type { CallOutcome } from './telemetry.js';
 import { type Endpoint, toProviderError } from './to-provider-error.js';
 import { longestTimerMs } from './wex-gateway-settings.js';
 
@@ -18,8 +20,10 @@ export interface GatewayCallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Aborts when the provider is closed; its reason is the error to throw. */
   readonly closeSignal: AbortSignal;
-  /** Waits until the rate limits let a request of that many tokens through. */
-  readonly pace?: ((tokenCount: number, signal: AbortSignal) => Promise<RateTicket>) | undefined;
+  /** Waits until the rate limits let a request through; see `RateLimiter.acquire`. */
+  readonly pace?: ((request: RateRequest) => Promise<RateTicket | number>) | undefined;
+  /** Whether `deadlineMs` covers those waits as well. @default false */
+  readonly isPaceTimed?: boolean | undefined;
   /** The first delay before a retry is up to this; it doubles each time. */
   readonly retryDelayMs: number;
   /** Told of each retry. */
@@ -37,6 +41,8 @@ const callWideCodes = new Set([
 
 /** No delay of ours before a retry is longer; one that the server asks for may be. */
 const longestDelayMs = 8000;
+
+const rateLimitNames = 'the rate limit (`requests_per_minute`, `tokens_per_minute`)';
 
 /** What one try at a request needs to know. */
 export interface Attempt {
@@ -96,12 +102,15 @@ export class GatewayCall {
   readonly signal: AbortSignal;
   /** The requests made so far. */
   requestCount = 0;
+  /** What is known so far of how the call ends. */
+  outcome: CallOutcome = {};
   readonly #options: GatewayCallOptions;
   readonly #controller = new AbortController();
-  readonly #deadlineAt: number;
-  readonly #deadlineTimer: NodeJS.Timeout;
+  readonly #clock: CallClock;
   readonly #retryLane = pLimit(1);
   #successCount = 0;
+  /** The requests that wait for the rate limits. */
+  #pacedCount = 0;
   #stopped: AiProviderError | undefined;
 
   constructor(options: GatewayCallOptions) {
@@ -109,8 +118,12 @@ export class GatewayCall {
     this.signal = this.#controller.signal;
     setMaxListeners(0, this.signal);
     const deadlineMs = Math.min(options.deadlineMs, longestTimerMs);
-    this.#deadlineAt = performance.now() + deadlineMs;
-    this.#deadlineTimer = setTimeout(() => this.abort(this.#tooLate('deadline_exceeded', deadlineMs)), deadlineMs);
+    this.#clock = new CallClock(deadlineMs, () => this.abort(this.#tooLate('deadline_exceeded', deadlineMs)));
+  }
+
+  /** From here on the call may take any time. It makes no further request. */
+  liftDeadline(): void {
+    this.#clock.stop();
   }
 
   abort(reason: unknown): void {
@@ -119,7 +132,7 @@ export class GatewayCall {
 
   /** Ends what is still under way, as after a failure in the caller's own code. */
   dispose(): void {
-    clearTimeout(this.#deadlineTimer);
+    this.#clock.stop();
     this.abort(new Error('The call is over.'));
   }
 
@@ -146,7 +159,7 @@ export class GatewayCall {
           if (!isAiProviderError(error) || !error.isRetryable || this.signal.aborted) return false;
           const delayMs = delayBeforeRetry(error, this.#options.retryDelayMs * 2 ** retriesConsumed);
           const retryAt = performance.now() + delayMs;
-          if (retryAt >= this.#deadlineAt) return false;
+          if (delayMs >= this.#clock.leftMs) return false;
           if (!isInLane) {
             leaveLane = await this.#enterRetryLane();
             isInLane = true;
@@ -175,9 +188,9 @@ export class GatewayCall {
   }
 
   async #attempt<Result>(send: Send<Result>, number: number, tokenCount: number): Promise<Result> {
-    const { timeoutMs, endpoint, pace } = this.#options;
+    const { timeoutMs, endpoint } = this.#options;
     this.signal.throwIfAborted();
-    const ticket = pace && (await rejectOnAbort(pace(tokenCount, this.signal), this.signal));
+    const ticket = await this.#waitForTurn(tokenCount);
     const timeoutError = () => this.#tooLate('unavailable', timeoutMs, number);
     return withDeadline(
       async (signal) => {
@@ -192,9 +205,34 @@ export class GatewayCall {
     );
   }
 
+  async #waitForTurn(tokenCount: number): Promise<RateTicket | undefined> {
+    const { pace, isPaceTimed = false, endpoint } = this.#options;
+    if (pace === undefined) return undefined;
+    // A limit of the host's own is no reason to take the server for a slow one.
+    if (!isPaceTimed) this.#clock.hold();
+    this.#pacedCount++;
+    try {
+      const mostWaitMs = () => (isPaceTimed ? this.#clock.leftMs : Number.POSITIVE_INFINITY);
+      const turn = await rejectOnAbort(pace({ tokenCount, mostWaitMs, signal: this.signal }), this.signal);
+      if (typeof turn !== 'number') return turn;
+      const retryAfterMs = Math.ceil(turn);
+      throw new ProviderError(
+        `A request to ${endpoint.id} would have to wait ${retryAfterMs} ms for ${rateLimitNames}, which is longer than the deadline leaves.`,
+        { code: 'rate_limited', isRetryable: true, provider: endpoint.id, retryAfterMs, attempts: this.requestCount },
+      );
+    } finally {
+      this.#pacedCount--;
+      if (!isPaceTimed) this.#clock.release();
+    }
+  }
+
   #tooLate(code: 'deadline_exceeded' | 'unavailable', afterMs: number, attempts?: number): ProviderError {
     const { id, host } = this.#options.endpoint;
-    return new ProviderError(`${id} at ${host} did not answer in full within ${afterMs} ms.`, {
+    const says =
+      code === 'deadline_exceeded' && this.#pacedCount > 0
+        ? `A call to ${id} was not over within ${afterMs} ms, at the end of which it waited for ${rateLimitNames}.`
+        : `${id} at ${host} did not answer in full within ${afterMs} ms.`;
+    return new ProviderError(says, {
       code,
       isRetryable: true,
       provider: id,

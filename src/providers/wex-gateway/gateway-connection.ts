@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { ProviderHealth } from '../../core/embedding-provider.js';
 import type { UsageEvent } from '../../core/usage-recorder.js';
-import { type AiProviderError, isAiProviderError } from '../../errors.js';
+import { type AiProviderError, isAiProviderError, type ProviderError } from '../../errors.js';
 import { type GatewayCallOptions, type OpenGatewayCall, openGatewayCall } from './gateway-call.js';
 import { type GatewayClient, gatewayClient } from './gateway-client.js';
 import { sharedRateLimiter } from './rate-limiter.js';
@@ -9,6 +9,9 @@ import { type CallDescription, type CallOutcome, type CallSpan, startCallSpan } 
 import type { Endpoint } from './to-provider-error.js';
 import type { ResolvedWexGatewayOptions } from './wex-gateway-options.js';
 import { longestTimerMs } from './wex-gateway-settings.js';
+
+/** Shorter headers are words such as `azure`, which may well stand in an error. */
+const shortestSecret = 8;
 
 /** How long a health check may take. */
 const healthTimeoutMs = 10_000;
@@ -37,12 +40,15 @@ export class GatewayConnection {
 
   constructor(options: ResolvedWexGatewayOptions) {
     this.options = options;
-    this.endpoint = { id: options.id, host: new URL(options.baseUrl).host, apiKey: options.apiKey };
+    const { id, apiKey, headers = {} } = options;
+    // A header may hold the key of another service, whatever its description says.
+    const secrets = [apiKey ?? '', ...Object.values(headers).filter(({ length }) => length >= shortestSecret)];
+    this.endpoint = { id, host: new URL(options.baseUrl).host, secrets: secrets.filter((secret) => secret !== '') };
     this.client = gatewayClient(options);
     setMaxListeners(0, this.#closing.signal);
     if (options.requestsPerMinute !== undefined || options.tokensPerMinute !== undefined) {
       const limiter = sharedRateLimiter(options.baseUrl, options.apiKey);
-      this.#pace = (tokenCount, signal) => limiter.acquire(options, tokenCount, signal);
+      this.#pace = (request) => limiter.acquire(options, request);
     }
   }
 
@@ -66,6 +72,7 @@ export class GatewayConnection {
         signal,
         closeSignal: this.#closing.signal,
         pace: this.#pace,
+        isPaceTimed: this.options.deadlineMs !== undefined,
         onRetry: (error, delayMs) => {
           span?.retry(error, delayMs);
           const { code, message } = error;
@@ -81,17 +88,14 @@ export class GatewayConnection {
   }
 
   /** Runs `work` as one logical call, and settles as soon as the caller aborts, whatever `work` does. */
-  async run<Result>(
-    request: CallRequest,
-    work: (call: ActiveCall['call']) => Promise<{ readonly result: Result; readonly outcome: CallOutcome }>,
-  ): Promise<Result> {
+  async run<Result>(request: CallRequest, work: (call: ActiveCall['call']) => Promise<Result>): Promise<Result> {
     const { call, ended, within, finish } = await this.begin(request);
     try {
-      const { result, outcome } = await Promise.race([within(() => work(call)), ended]);
-      finish(outcome);
+      const result = await Promise.race([within(() => work(call)), ended]);
+      finish(call.outcome);
       return result;
     } catch (error) {
-      finish({ error });
+      finish({ ...call.outcome, error });
       throw error;
     }
   }
@@ -127,7 +131,11 @@ export class GatewayConnection {
       return { status: 'healthy', detail: `${endpoint.host} answered a request for its list of models.` };
     } catch (error) {
       if (!isAiProviderError(error)) return { status: 'unknown', detail: 'The check was aborted.' };
-      if (error.code === 'model_unavailable' || error.code === 'input_refused') return this.#healthOfLatestCall();
+      // A key may be good for models and not for the list of them.
+      const isAboutList = (error as ProviderError).status === 403;
+      if (isAboutList || error.code === 'model_unavailable' || error.code === 'input_refused') {
+        return this.#healthOfLatestCall();
+      }
       return { status: 'unhealthy', detail: error.message };
     } finally {
       opened?.close();
@@ -144,7 +152,7 @@ export class GatewayConnection {
   }
 
   #healthOfLatestCall(): ProviderHealth {
-    const noList = `${this.endpoint.host} is reachable but has no list of models`;
+    const noList = `${this.endpoint.host} is reachable but gives no list of models`;
     if (this.#latestCall === undefined) {
       return { status: 'unknown', detail: `${noList}, and nothing was asked of it yet.` };
     }

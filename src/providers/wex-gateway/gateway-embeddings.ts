@@ -1,7 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 import type { EmbeddingOptions, EmbeddingResult, PartialEmbeddingResult } from '../../core/embedding-provider.js';
 import type { DeclaredEmbeddingSpace } from '../../core/embedding-space.js';
-import { type AiProviderError, type EmbeddingFailure, PartialEmbeddingError } from '../../errors.js';
+import {
+  type AiProviderError,
+  type AiProviderErrorCode,
+  type EmbeddingFailure,
+  PartialEmbeddingError,
+  type ProviderError,
+} from '../../errors.js';
 import { type BatchOutcome, embedTexts } from './embed-texts.js';
 import { type Batch, planBatches } from './embedding-batches.js';
 import { EmbeddingBodyReader } from './embedding-body.js';
@@ -11,7 +17,8 @@ import type { Attempt, GatewayCall } from './gateway-call.js';
 import { type GatewayClient, gatewayClient } from './gateway-client.js';
 import type { GatewayConnection } from './gateway-connection.js';
 import { requestFetch } from './request-fetch.js';
-import { isAboutEncoding, requestIdOf, unusableResponse } from './to-provider-error.js';
+import { isAboutEncoding } from './server-failure.js';
+import { type AnswerOrigin, failureInBody, requestIdOf, unusableResponse } from './to-provider-error.js';
 
 /** `POST /embeddings`. */
 export class GatewayEmbeddings {
@@ -41,30 +48,34 @@ export class GatewayEmbeddings {
   async generate(texts: readonly string[], options: EmbeddingOptions): Promise<EmbeddingResult> {
     const { concurrency, embeddingModel } = this.#connection.options;
     const model = options.model ?? embeddingModel;
-    if (texts.length === 0) return this.#result(model, [], 0);
-    const plan = await planBatches(texts, model, this.#connection.options, options.truncate ?? false);
-    const usage = { inputTokens: 0 as number | null };
+    if (texts.length === 0) return this.#toResult(model, [], { inputCount: 0, inputTokens: 0 });
+    // A deployment may have any name; its space says which model it is.
+    const { model: canonicalModel } = this.declaredSpace(model);
+    const { truncate = false, signal } = options;
+    const plan = await planBatches(texts, canonicalModel, this.#connection.options, truncate, signal);
     const rounds = Math.ceil(plan.batches.length / concurrency);
     const { dimensions } = this.#connection.options;
     const request = {
       operation: 'embeddings' as const,
       model,
-      signal: options.signal,
+      signal,
       rounds,
       ...(dimensions === undefined ? {} : { request: { 'gen_ai.embeddings.dimension.count': dimensions } }),
     };
     return this.#connection.run(request, async (call) => {
+      call.outcome = { inputTokens: 0 };
       const { embeddings, failures } = await embedTexts(plan, texts.length, {
         concurrency,
         isWorthSplitting: (error) => error.code === 'input_refused',
-        embedBatch: (batch, onAnswered) => this.#embedBatch(call, model, batch, usage, onAnswered),
+        embedBatch: (batch, onAnswered) => this.#embedBatch(call, model, batch, onAnswered),
         onBatch: options.onBatch,
       });
-      const result =
-        failures.length > 0
-          ? this.#resultOfFailure(model, embeddings, failures, usage.inputTokens)
-          : this.#result(model, embeddings as Float32Array[], usage.inputTokens);
-      return { result, outcome: { inputTokens: usage.inputTokens } };
+      return failures.length > 0
+        ? this.#resultOfFailure(call, model, embeddings, failures)
+        : this.#toResult(model, embeddings as Float32Array[], {
+            inputCount: texts.length,
+            inputTokens: call.outcome.inputTokens ?? null,
+          });
     });
   }
 
@@ -72,7 +83,6 @@ export class GatewayEmbeddings {
     call: GatewayCall,
     model: string,
     { inputs, tokenCount }: Batch,
-    usage: { inputTokens: number | null },
     onAnswered: () => void,
   ): Promise<BatchOutcome> {
     const startedAt = performance.now();
@@ -83,7 +93,7 @@ export class GatewayEmbeddings {
       tokenCount,
     );
     const { vectors, inputTokens } = response;
-    usage.inputTokens = usage.inputTokens === null || inputTokens === null ? null : usage.inputTokens + inputTokens;
+    call.outcome = { inputTokens: sumOf(call.outcome.inputTokens, inputTokens) };
     if (attempt.ticket && inputTokens !== null) attempt.ticket.tokenCount = inputTokens;
     await this.#connection.recordUsage({
       operation: 'embedding',
@@ -97,8 +107,9 @@ export class GatewayEmbeddings {
         durationMs: Math.round(performance.now() - startedAt),
       },
     });
-    if (typeof vectors === 'string') throw unusableResponse(vectors, this.#connection.endpoint, requestId);
-    return this.#checkDimensions(model, vectors, requestId);
+    const origin = { requestId, attempts: attempt.number };
+    if (typeof vectors === 'string') throw unusableResponse(vectors, this.#connection.endpoint, origin);
+    return this.#checkDimensions(model, vectors, origin);
   }
 
   async #send(
@@ -126,7 +137,10 @@ export class GatewayEmbeddings {
         await setImmediate();
         body.write(chunk);
       }
-      const response = readEmbeddingResponse(body.end(), inputs.length);
+      const parsed = body.end();
+      const failure = failureInBody(parsed.value, answer.headers);
+      if (failure !== undefined) throw failure;
+      const response = readEmbeddingResponse(parsed, inputs.length);
       // Floats in answer to a wish for floats say nothing about the server.
       if (encoding === 'base64') rememberEncoding(baseUrl, response.encoding);
       return { response, requestId: requestIdOf(answer.headers, this.#connection.endpoint), attempt };
@@ -136,29 +150,26 @@ export class GatewayEmbeddings {
       return await post(encoding);
     } catch (error) {
       if (encoding !== 'base64' || encodingFormat !== 'auto' || !isAboutEncoding(error)) throw error;
+      const answered = await post('float');
       rememberEncoding(baseUrl, 'float');
-      return await post('float');
+      return answered;
     }
   }
 
-  #checkDimensions(
-    model: string,
-    vectors: readonly (Float32Array | string)[],
-    requestId: string | undefined,
-  ): BatchOutcome {
+  #checkDimensions(model: string, vectors: readonly (Float32Array | string)[], origin: AnswerOrigin): BatchOutcome {
     const { endpoint } = this.#connection;
     const lengths = new Set(vectors.flatMap((vector) => (typeof vector === 'string' ? [] : vector.length)));
     const known = this.#requestedDimension(model) ?? this.#dimensionByModel.get(model);
     // Nothing says which of them is right.
     if (known === undefined && lengths.size > 1) {
-      throw unusableResponse('vectors of different dimensions', endpoint, requestId);
+      throw unusableResponse('vectors of different dimensions', endpoint, origin);
     }
     const expected = known ?? [...lengths][0];
     const outcome = vectors.map((vector) => {
-      if (typeof vector === 'string') return unusableResponse(`an embedding that is ${vector}`, endpoint, requestId);
+      if (typeof vector === 'string') return unusableResponse(`an embedding that is ${vector}`, endpoint, origin);
       if (vector.length === expected) return vector;
       const what = `a vector of ${vector.length} dimensions where ${expected} were expected`;
-      return unusableResponse(what, endpoint, requestId);
+      return unusableResponse(what, endpoint, origin);
     });
     if (expected !== undefined) this.#dimensionByModel.set(model, expected);
     return outcome;
@@ -169,41 +180,34 @@ export class GatewayEmbeddings {
     return model === embeddingModel ? (dimensions ?? null) : null;
   }
 
-  #result(
-    model: string,
-    embeddings: Float32Array[],
-    inputTokens: number | null,
-    inputCount = embeddings.length,
-  ): EmbeddingResult {
+  #toResult(model: string, embeddings: Float32Array[], usage: EmbeddingResult['usage']): EmbeddingResult {
     const declared = this.declaredSpace(model);
-    return {
-      embeddings,
-      embeddingSpace: { ...declared, dimension: declared.dimension ?? 0 },
-      model,
-      usage: { inputCount, inputTokens },
-    };
+    return { embeddings, embeddingSpace: { ...declared, dimension: declared.dimension ?? 0 }, model, usage };
   }
 
   #resultOfFailure(
+    call: GatewayCall,
     model: string,
     embeddings: readonly (Float32Array | undefined)[],
     failures: readonly EmbeddingFailure[],
-    inputTokens: number | null,
   ): EmbeddingResult {
     const { options, endpoint } = this.#connection;
     const { dimension, ...space } = this.declaredSpace(model);
     const inputCount = embeddings.length - failures.length;
-    if (options.failedInputs === 'zero_vectors' && dimension !== null) {
-      const filled = embeddings.map((embedding) => embedding ?? new Float32Array(dimension));
-      return this.#result(model, filled, inputTokens, inputCount);
-    }
+    const usage = { inputCount, inputTokens: call.outcome.inputTokens ?? null };
     const cause = mostTelling(failures);
     if (inputCount === 0) throw cause;
+    // An outage is no property of an input: zeros in place of vectors that can still be had would lose them.
+    const isForGood = failures.every(({ error }) => inputFailureCodes.has(error.code));
+    if (options.failedInputs === 'zero_vectors' && isForGood && dimension !== null) {
+      const filled = embeddings.map((embedding) => embedding ?? new Float32Array(dimension));
+      return this.#toResult(model, filled, usage);
+    }
     const partialResult: PartialEmbeddingResult = {
       embeddings,
       embeddingSpace: dimension === null ? null : { ...space, dimension },
       model,
-      usage: { inputCount, inputTokens },
+      usage,
     };
     throw new PartialEmbeddingError(
       `${endpoint.id} gave no vector for ${failures.length} of ${embeddings.length} inputs, the first at position ${failures[0]?.position}: ${cause.message}`,
@@ -211,11 +215,22 @@ export class GatewayEmbeddings {
         provider: endpoint.id,
         isRetryable: failures.some(({ error }) => error.isRetryable),
         cause,
+        status: (cause as ProviderError).status,
+        requestId: (cause as ProviderError).requestId,
+        attempts: call.requestCount,
         failures,
         partialResult,
       },
     );
   }
+}
+
+/** What a single input can be to blame for. */
+const inputFailureCodes: ReadonlySet<AiProviderErrorCode> = new Set(['input_refused', 'invalid_response']);
+
+/** Unknown as soon as one of them is. */
+function sumOf(tokens: number | null | undefined, more: number | null): number | null {
+  return typeof tokens === 'number' && more !== null ? tokens + more : null;
 }
 
 /** A failure that may pass says more about the call than one input that was refused. */

@@ -14,26 +14,63 @@ export interface RateTicket {
   tokenCount: number;
 }
 
+export interface RateRequest {
+  readonly tokenCount: number;
+  /** The longest wait that makes sense, once it is this request's turn. */
+  mostWaitMs(): number;
+  readonly signal: AbortSignal;
+}
+
 const windowMs = 60_000;
 
 /** Keeps the requests of any 60 seconds within limits. Waiting requests go in the order in which they came. */
 export class RateLimiter {
   readonly #queue = pLimit(1);
   #tickets: RateTicket[] = [];
+  /** Lets the request whose turn it is reckon anew. */
+  #reckonAnew = () => {};
 
-  /** Waits until a request fits. More tokens than the limit allows in a minute wait for an empty window. */
-  acquire(limits: RateLimits, tokenCount: number, signal: AbortSignal): Promise<RateTicket> {
+  /**
+   * Waits until a request fits. More tokens than the limit allows in a minute wait for an empty window.
+   *
+   * @returns the entry in the books, or the milliseconds that it would have had to wait where those are too many.
+   */
+  acquire(limits: RateLimits, { tokenCount, mostWaitMs, signal }: RateRequest): Promise<RateTicket | number> {
     return this.#queue(async () => {
       for (;;) {
         signal.throwIfAborted();
         const waitMs = this.#waitMs(limits, tokenCount);
-        if (waitMs <= 0) break;
-        await sleep(waitMs, signal);
+        if (waitMs <= 0) return this.#write(tokenCount);
+        if (waitMs > mostWaitMs()) return waitMs;
+        await this.#sleep(waitMs, signal);
       }
-      const ticket = { at: performance.now(), tokenCount };
-      this.#tickets.push(ticket);
-      return ticket;
     });
+  }
+
+  #write(tokenCount: number): RateTicket {
+    const reckonAnew = () => this.#reckonAnew();
+    let known = tokenCount;
+    const ticket: RateTicket = {
+      at: performance.now(),
+      get tokenCount() {
+        return known;
+      },
+      set tokenCount(corrected) {
+        known = corrected;
+        reckonAnew();
+      },
+    };
+    this.#tickets.push(ticket);
+    return ticket;
+  }
+
+  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
+    const waking = new AbortController();
+    const wake = () => waking.abort();
+    this.#reckonAnew = wake;
+    signal.addEventListener('abort', wake);
+    await sleep(ms, waking.signal);
+    signal.removeEventListener('abort', wake);
   }
 
   /** How long until the oldest request whose departure makes room has left the window. */

@@ -3,7 +3,7 @@ import type { StandardSchema } from '../../core/standard-schema.js';
 import { estimateTaskComplexity, type TaskTier } from '../../core/task-complexity.js';
 import type { ModelChoice, TextMessage, TextOptions, TextPrompt } from '../../core/text-provider.js';
 import { InvalidInputError } from '../../errors.js';
-import { describeValue, requirePrompt } from '../../internal/validate.js';
+import { requireMessages, requireTextOptions } from './text-checks.js';
 import type { ResolvedWexGatewayOptions } from './wex-gateway-options.js';
 
 /** The body of `POST /chat/completions`, without what streaming adds. */
@@ -29,8 +29,10 @@ export interface PlannedText {
  * @throws `InvalidInputError` naming the option or message that cannot be used.
  */
 export function planText(prompt: TextPrompt, options: TextOptions, settings: ResolvedWexGatewayOptions): PlannedText {
-  const messages = messagesOf(prompt, options.system);
-  checkOptions(options);
+  requireTextOptions(options);
+  const { system } = options;
+  const asked = requireMessages(prompt);
+  const messages = system === undefined ? asked : [{ role: 'system' as const, content: system }, ...asked];
   const { model, modelChoice } = chooseModel(messages, options, settings);
   const temperature = options.temperature ?? settings.temperature;
   const maxTokens = options.maxTokens ?? settings.maxTokens;
@@ -46,48 +48,6 @@ export function planText(prompt: TextPrompt, options: TextOptions, settings: Res
     ...(schema === undefined ? {} : { response_format: responseFormat(schema, options.jsonSchema) }),
   };
   return { request, modelChoice };
-}
-
-function messagesOf(prompt: TextPrompt, system: string | undefined): TextMessage[] {
-  requirePrompt(prompt);
-  const messages: readonly TextMessage[] = typeof prompt === 'string' ? [{ role: 'user', content: prompt }] : prompt;
-  return system === undefined ? [...messages] : [{ role: 'system', content: system }, ...messages];
-}
-
-function checkOptions({ model, temperature, maxTokens, stop, tools = [], toolChoice }: TextOptions): void {
-  const check = (isGood: boolean, name: string, expected: string, value: unknown) => {
-    if (!isGood) throw new InvalidInputError(`Expected \`${name}\` to be ${expected}, got ${describeValue(value)}.`);
-  };
-  check(model === undefined || (typeof model === 'string' && model !== ''), 'model', 'a non-empty string', model);
-  check(
-    temperature === undefined || (temperature >= 0 && temperature <= 2),
-    'temperature',
-    'a number from 0 to 2',
-    temperature,
-  );
-  check(
-    maxTokens === undefined || (Number.isSafeInteger(maxTokens) && maxTokens > 0),
-    'maxTokens',
-    'a positive integer',
-    maxTokens,
-  );
-  check(
-    stop === undefined || (stop.length <= 4 && stop.every((text) => typeof text === 'string' && text !== '')),
-    'stop',
-    'up to four non-empty strings',
-    stop,
-  );
-  tools.forEach(({ name, parameters }, position) => {
-    check(/^[\w-]{1,64}$/.test(name), `tools[${position}].name`, '1 to 64 letters, digits, `_` or `-`', name);
-    check(typeof parameters === 'object', `tools[${position}].parameters`, 'a JSON Schema object', parameters);
-  });
-  const chosen = typeof toolChoice === 'object' ? toolChoice.name : undefined;
-  check(
-    chosen === undefined || tools.some(({ name }) => name === chosen),
-    'toolChoice.name',
-    'the name of one of `tools`',
-    chosen,
-  );
 }
 
 const tierOrder: { readonly [Tier in TaskTier]: readonly TaskTier[] } = {
@@ -127,7 +87,7 @@ function toWire(message: TextMessage): WireMessage {
     tool_calls: message.toolCalls.map(({ id, name, arguments: args }) => ({
       id,
       type: 'function',
-      function: { name, arguments: JSON.stringify(args) },
+      function: { name, arguments: JSON.stringify(args ?? {}) },
     })),
   };
 }
@@ -142,12 +102,21 @@ function toolChoiceParameter(choice: NonNullable<TextOptions['toolChoice']>) {
 }
 
 function responseFormat(schema: StandardSchema, jsonSchema: TextOptions['jsonSchema']) {
-  const described = jsonSchema ?? schema['~standard']?.jsonSchema?.input({ target: 'draft-07' });
-  if (described === undefined) {
-    throw new InvalidInputError(
-      'Expected `jsonSchema` beside `schema`, since this schema cannot describe itself as JSON Schema.',
-    );
-  }
-  const { $schema, ...wire } = described as Record<string, unknown>;
+  const { $schema, ...wire } = jsonSchema ?? selfDescribed(schema);
   return { type: 'json_schema', json_schema: { name: 'output', schema: wire } };
+}
+
+function selfDescribed(schema: StandardSchema): Readonly<Record<string, unknown>> {
+  let cause: unknown;
+  try {
+    const described = schema['~standard'].jsonSchema?.input({ target: 'draft-07' });
+    if (described !== undefined) return described;
+  } catch (error) {
+    // As of a date, which JSON does not have.
+    cause = error;
+  }
+  throw new InvalidInputError(
+    'Expected `jsonSchema` beside `schema`, since this schema cannot describe itself as JSON Schema.',
+    cause === undefined ? {} : { cause },
+  );
 }

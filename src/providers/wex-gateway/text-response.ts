@@ -5,33 +5,72 @@ import { tokenCount } from './embedding-response.js';
 /** A generated message, whole or put together from a stream. */
 export interface GeneratedMessage {
   readonly text: string;
+  /** Empty where the model did not refuse. */
+  readonly refusal: string;
   readonly finishReason: string | null;
-  readonly toolCalls: readonly { readonly id: string; readonly name: string; readonly arguments: string }[];
+  readonly toolCalls: readonly {
+    readonly id: string;
+    readonly name: string;
+    /** JSON, or what it stands for. */
+    readonly arguments: string | object;
+  }[];
   readonly usage: TextUsage;
+}
+
+/** A call of a tool as it comes, whole or in pieces. */
+export interface WireToolCall {
+  readonly index?: unknown;
+  readonly id?: unknown;
+  readonly function?: { readonly name?: unknown; readonly arguments?: unknown } | null;
 }
 
 /** @returns the message, or in one phrase what makes the response unusable. */
 export function readTextResponse(body: unknown): GeneratedMessage | string {
-  const { choices, usage } = (body ?? {}) as { choices?: unknown; usage?: unknown };
+  const { choices } = (body ?? {}) as { choices?: unknown };
   const choice = Array.isArray(choices) ? choices[0] : undefined;
   const message: unknown = choice?.message;
   if (typeof message !== 'object' || message === null) return 'no message';
-  const { content, tool_calls: calls } = message as { content?: unknown; tool_calls?: unknown };
+  const { content, refusal, tool_calls: calls } = message as Record<string, unknown>;
   return {
-    text: typeof content === 'string' ? content : '',
+    text: textOf(content),
+    refusal: typeof refusal === 'string' ? refusal : '',
     finishReason: typeof choice.finish_reason === 'string' ? choice.finish_reason : null,
-    toolCalls: (Array.isArray(calls) ? calls : []).map((call) => ({
-      id: String(call?.id ?? ''),
-      name: String(call?.function?.name ?? ''),
-      arguments: String(call?.function?.arguments ?? ''),
-    })),
-    usage: readTextUsage(usage),
+    toolCalls: Array.isArray(calls) ? calls.map(readToolCall) : [],
+    usage: readTextUsage(body),
   };
 }
 
-export function readTextUsage(usage: unknown): TextUsage {
-  const { prompt_tokens: input, completion_tokens: output } = (usage ?? {}) as Record<string, unknown>;
-  return { inputTokens: tokenCount(input), outputTokens: tokenCount(output) };
+function readToolCall(call: WireToolCall | null): GeneratedMessage['toolCalls'][number] {
+  const { name, arguments: args } = call?.function ?? {};
+  return {
+    id: String(call?.id ?? ''),
+    name: String(name ?? ''),
+    arguments: isObject(args) ? args : String(args ?? ''),
+  };
+}
+
+/** The text of a `content`, which may come in parts. */
+export function textOf(content: unknown): string {
+  if (typeof content === 'string') return content;
+  if (!Array.isArray(content)) return '';
+  return content.map((part) => (part?.type === 'text' && typeof part.text === 'string' ? part.text : '')).join('');
+}
+
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+/** Also of an unusable answer: it was paid for. */
+export function readTextUsage(body: unknown): TextUsage {
+  const { usage } = (body ?? {}) as { usage?: Record<string, unknown> | null };
+  return { inputTokens: tokenCount(usage?.prompt_tokens), outputTokens: tokenCount(usage?.completion_tokens) };
+}
+
+/** In one phrase, what came in place of a text that was asked for as JSON, where the model or its server would not give one. */
+export function refusalOf({ refusal, finishReason, toolCalls }: GeneratedMessage): string | undefined {
+  if (toolCalls.length > 0) return undefined;
+  if (refusal !== '') return "the model's refusal";
+  return finishReason === 'content_filter' ? 'a text that a content filter ended' : undefined;
 }
 
 /**
@@ -40,17 +79,25 @@ export function readTextUsage(usage: unknown): TextUsage {
  * @returns the parts of the result, or in one phrase why there is none.
  */
 export async function interpretMessage(
-  { text, finishReason, toolCalls, usage }: GeneratedMessage,
+  message: GeneratedMessage,
   schema: StandardSchema | undefined,
 ): Promise<Omit<TextResult, 'model'> | string> {
-  const calls: ToolCall[] = [];
-  for (const call of toolCalls) {
-    const parsed = parseJson(call.arguments === '' ? '{}' : call.arguments);
+  const { text, refusal, finishReason, usage } = message;
+  const toolCalls: ToolCall[] = [];
+  for (const { id, name, arguments: args } of message.toolCalls) {
+    if (name === '') return 'a tool call without a name';
+    const parsed = isObject(args) ? { value: args } : parseJson(args === '' ? '{}' : args);
     if (parsed === undefined) return 'a tool call whose arguments are not JSON';
-    calls.push({ ...call, arguments: parsed.value });
+    toolCalls.push({ id, name, arguments: parsed.value });
   }
-  const result = { text, finishReason, usage, ...(calls.length === 0 ? {} : { toolCalls: calls }) };
-  if (schema === undefined || calls.length > 0) return result;
+  const result = {
+    text,
+    finishReason,
+    usage,
+    ...(refusal === '' ? {} : { refusal }),
+    ...(toolCalls.length === 0 ? {} : { toolCalls }),
+  };
+  if (schema === undefined || toolCalls.length > 0) return result;
   const parsed = parseJson(withoutFence(text));
   if (parsed === undefined) {
     return finishReason === 'length' ? 'JSON that is cut off at the limit of tokens' : 'a text that is not JSON';
@@ -66,9 +113,11 @@ function keyOf(part: PropertyKey | { readonly key: PropertyKey }): string {
   return String(typeof part === 'object' ? part.key : part).slice(0, 40);
 }
 
-/** Models that know no `response_format` like to wrap JSON in Markdown. */
+/** Models that know no `response_format` like to wrap JSON in Markdown. Not a regular expression: models also like to repeat themselves without end. */
 function withoutFence(text: string): string {
-  return /^\s*```(?:json)?\s*\n([\s\S]*?)\n\s*```\s*$/.exec(text)?.[1] ?? text;
+  const trimmed = text.trim();
+  if (!trimmed.startsWith('```') || !trimmed.endsWith('```')) return text;
+  return trimmed.slice(trimmed.indexOf('\n') + 1, -'```'.length);
 }
 
 function parseJson(text: string): { readonly value: unknown } | undefined {

@@ -1,5 +1,6 @@
-import { type AiProviderErrorCode, isAiProviderError, ProviderError } from '../../errors.js';
+import { isAiProviderError, ProviderError } from '../../errors.js';
 import { retryAfterMs } from './retry-after.js';
+import { kindOfFailure, type ServerFailure } from './server-failure.js';
 
 /** Who was asked, for messages. */
 export interface Endpoint {
@@ -7,17 +8,15 @@ export interface Endpoint {
   readonly id: string;
   /** Host and port. */
   readonly host: string;
-  readonly apiKey: string | null;
+  /** What no message may show. */
+  readonly secrets: readonly string[];
 }
 
 /** What an error of the `openai` package may hold. */
-interface ResponseError {
-  readonly status?: number;
+interface ClientError extends ServerFailure {
   readonly headers?: Headers;
-  readonly code?: unknown;
-  readonly type?: unknown;
-  readonly param?: unknown;
-  readonly message?: unknown;
+  /** What the server sent as its error. */
+  readonly error?: unknown;
   readonly cause?: unknown;
 }
 
@@ -27,9 +26,10 @@ interface ResponseError {
  */
 export function toProviderError(error: unknown, endpoint: Endpoint, attempts: number): Error {
   if (isAiProviderError(error)) return error;
-  const { status, headers, code, type, param } = error as ResponseError;
+  const { status, headers, code, type, param, error: told } = error as ClientError;
   const provider = endpoint.id;
-  if (status === undefined) {
+  // A failure that a server tells of in the middle of a good answer has no status of its own.
+  if (status === undefined && told === undefined) {
     if (error instanceof SyntaxError) return malformedResponse('not JSON', endpoint, attempts);
     const reason = systemCode(error) ?? 'the connection failed';
     return new ProviderError(`${provider} could not be reached at ${endpoint.host} (${reason}).`, {
@@ -39,24 +39,37 @@ export function toProviderError(error: unknown, endpoint: Endpoint, attempts: nu
       attempts,
     });
   }
-  const words = [code, type].map((word) => harmlessWord(word, endpoint)).filter((word) => word !== undefined);
-  const kind = classify(status, words, param);
+  const kind = kindOfFailure(error as ServerFailure);
   const requestId = requestIdOf(headers, endpoint);
+  const words = [code, type].filter((word) => isHarmlessWord(word, endpoint));
   const details = [
-    `HTTP ${status}`,
+    `HTTP ${status ?? 200}`,
     ...new Set(words),
-    ...(harmlessWord(param, endpoint) ? [`parameter ${param}`] : []),
+    ...(isHarmlessWord(param, endpoint) ? [`parameter ${param}`] : []),
     ...(requestId === undefined ? [] : [`request ${requestId}`]),
   ];
   return new ProviderError(`${provider} at ${endpoint.host} ${kind.says} (${details.join(', ')}).`, {
     code: kind.code,
     isRetryable: kind.isRetryable,
     provider,
-    status,
+    status: status ?? 200,
     requestId,
     retryAfterMs: headers === undefined ? undefined : retryAfterMs(headers),
     attempts,
   });
+}
+
+/**
+ * The failure that the body of a good answer tells of instead of what was asked for, as the client would have thrown it. Some servers only say it in words,
+ * older ones of vLLM have no `error` around it.
+ */
+export function failureInBody(body: unknown, headers: Headers): ClientError | undefined {
+  const { error, object } = (body ?? {}) as { error?: unknown; object?: unknown };
+  const told = object === 'error' ? body : error;
+  if (typeof told === 'string') return { headers, error: told, message: told };
+  if (typeof told !== 'object' || told === null) return undefined;
+  const { code, type, param, message } = told as ServerFailure;
+  return { headers, error: told, code, type, param, message };
 }
 
 /** The transfer broke without the connection saying so; a proxy that gives up mid-way does that. */
@@ -69,68 +82,39 @@ function malformedResponse(what: string, endpoint: Endpoint, attempts?: number):
   });
 }
 
+/** Which request an answer belongs to. */
+export interface AnswerOrigin {
+  readonly requestId: string | undefined;
+  readonly attempts: number;
+}
+
 /** The server answered in full, and the answer is unusable: asking again would be paid again. */
-export function unusableResponse(what: string, endpoint: Endpoint, requestId?: string): ProviderError {
+export function unusableResponse(
+  what: string,
+  endpoint: Endpoint,
+  { requestId, attempts }: AnswerOrigin,
+): ProviderError {
   return new ProviderError(`${endpoint.id} at ${endpoint.host} answered with ${what}.`, {
     code: 'invalid_response',
     provider: endpoint.id,
+    status: 200,
     requestId,
+    attempts,
   });
 }
 
 export function requestIdOf(headers: Headers | undefined, endpoint: Endpoint): string | undefined {
   const id = headers?.get('x-request-id') ?? headers?.get('apim-request-id') ?? '';
-  return /^[\w.:-]{1,128}$/.test(id) && !holdsKey(id, endpoint) ? id : undefined;
-}
-
-/** Whether a 400 says that the server does not know `encoding_format: 'base64'`. */
-export function isAboutEncoding(error: unknown): boolean {
-  const { status, param, message } = error as ResponseError;
-  return (status === 400 || status === 422) && /encoding|base64/i.test(`${param} ${message}`);
-}
-
-interface Kind {
-  readonly code: AiProviderErrorCode;
-  readonly says: string;
-  readonly isRetryable: boolean;
-}
-
-function classify(status: number, words: readonly string[], param: unknown): Kind {
-  // Quota before rate limit: both are a 429, but waiting mends only one of them.
-  if (status === 402 || words.some((word) => /insufficient_quota|billing|credit/.test(word))) {
-    return {
-      code: 'quota_exceeded',
-      says: 'refused the request because the account has no quota left',
-      isRetryable: false,
-    };
-  }
-  if (status === 401 || status === 403) {
-    return { code: 'authentication_failed', says: 'refused the API key or its permissions', isRetryable: false };
-  }
-  if (status === 404 || status === 410) {
-    return { code: 'model_unavailable', says: 'knows no such model or address', isRetryable: false };
-  }
-  if (status >= 300 && status < 400) {
-    const says = 'answered with a redirect, which is not followed: set its target as the base URL';
-    return { code: 'invalid_config', says, isRetryable: false };
-  }
-  if (status === 429) return { code: 'rate_limited', says: 'limits the rate of requests', isRetryable: true };
-  if (status === 408 || status === 409 || status >= 500) {
-    return { code: 'unavailable', says: 'failed to answer', isRetryable: true };
-  }
-  if (typeof param === 'string' && !/^\$?\.?(input|messages)/.test(param)) {
-    return { code: 'invalid_config', says: 'refused a parameter', isRetryable: false };
-  }
-  return { code: 'input_refused', says: 'refused the request', isRetryable: false };
+  return /^[\w.:-]{1,128}$/.test(id) && !holdsSecret(id, endpoint) ? id : undefined;
 }
 
 /** Lower-case words are error codes; keys, prompts and sentences are not made of them. */
-function harmlessWord(word: unknown, endpoint: Endpoint): string | undefined {
-  return typeof word === 'string' && /^[a-z][a-z_]{0,63}$/i.test(word) && !holdsKey(word, endpoint) ? word : undefined;
+function isHarmlessWord(word: unknown, endpoint: Endpoint): boolean {
+  return typeof word === 'string' && /^[a-z][a-z_]{0,63}$/i.test(word) && !holdsSecret(word, endpoint);
 }
 
-function holdsKey(text: string, { apiKey }: Endpoint): boolean {
-  return apiKey !== null && (text.includes(apiKey) || (text.length >= 4 && apiKey.includes(text)));
+function holdsSecret(text: string, { secrets }: Endpoint): boolean {
+  return secrets.some((secret) => text.includes(secret) || (text.length >= 4 && secret.includes(text)));
 }
 
 /** `ECONNREFUSED` and the like, from somewhere down the chain of causes. */

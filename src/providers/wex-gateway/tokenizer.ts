@@ -2,8 +2,9 @@ import { memoizeAsync } from '../../internal/memoize-async.js';
 
 /** Counts the tokens of a text, and cuts texts by them. */
 export interface Tokenizer {
-  count(text: string): number;
-  /** The longest beginning of the text that has at most `limit` tokens. */
+  /** Past `enough` tokens, the rest is reckoned from the part before. */
+  count(text: string, enough?: number): number;
+  /** The longest beginning of the text that has at most `limit` tokens and ends with a whole character. */
   truncate(text: string, limit: number): string;
 }
 
@@ -14,13 +15,17 @@ export interface Tokenizer {
  */
 export const byteBound: Tokenizer = {
   count: (text) => Buffer.byteLength(text) + 2,
-  truncate: (text, limit) =>
-    withoutTornCharacter(
-      Buffer.from(text)
-        .subarray(0, Math.max(0, limit - 2))
-        .toString(),
-    ),
+  truncate(text, limit) {
+    const bytes = Buffer.from(text.slice(0, limit));
+    let end = Math.max(0, limit - 2);
+    while (end > 0 && isInsideCharacter(bytes[end])) end--;
+    return bytes.toString('utf8', 0, end);
+  },
 };
+
+function isInsideCharacter(byte: number | undefined): boolean {
+  return byte !== undefined && (byte & 0b1100_0000) === 0b1000_0000;
+}
 
 /** OpenAI's embedding models, under whatever prefix a gateway gives them, share the encoding cl100k_base. */
 export function isOpenAiEmbeddingModel(model: string): boolean {
@@ -33,44 +38,83 @@ export const loadOpenAiTokenizer = memoizeAsync(async (): Promise<Tokenizer | un
   if (encoding === undefined) return undefined;
   // Text is text: what looks like a special token is not one.
   const options = { disallowedSpecial: new Set<string>() };
+  /** How much of a piece `limit` of its tokens hold. What is left without a torn character may be made of more tokens than before. */
+  const lengthWithin = (piece: string, tokens: readonly number[], limit: number): number => {
+    for (let count = limit; count > 0; count--) {
+      const length = lengthWithoutTornCharacter(encoding.decode(tokens.slice(0, count)), piece);
+      if (encoding.countTokens(piece.slice(0, length), options) <= limit) return length;
+    }
+    return 0;
+  };
   return {
-    count(text) {
+    count(text, enough = Number.POSITIVE_INFINITY) {
       let total = 0;
-      for (const part of cutLongRuns(text)) total += encoding.countTokens(part, options);
+      let length = 0;
+      for (const piece of piecesOf(text)) {
+        total += encoding.countTokens(piece, options);
+        length += piece.length;
+        if (total > enough) return Math.round((total * text.length) / length);
+      }
       return total;
     },
     truncate(text, limit) {
-      let kept = '';
+      let length = 0;
       let left = limit;
-      for (const part of cutLongRuns(text)) {
-        const tokens = encoding.encode(part, options);
-        if (tokens.length > left) return kept + withoutTornCharacter(encoding.decode(tokens.slice(0, left)));
-        kept += part;
+      for (const piece of piecesOf(text)) {
+        const tokens = encoding.encode(piece, options);
+        if (tokens.length > left) {
+          length += lengthWithin(piece, tokens, left);
+          break;
+        }
+        length += piece.length;
         left -= tokens.length;
       }
-      return kept;
+      return text.slice(0, wholeCharacters(text, length));
     },
   };
 });
 
-/** A cut by bytes or tokens may end inside a character, which decodes to U+FFFD. */
-function withoutTornCharacter(text: string): string {
-  return text.replace(/\uFFFD+$/, '');
+/** The last token may be a part of a character, which decodes to U+FFFD. */
+function lengthWithoutTornCharacter(decoded: string, original: string): number {
+  let { length } = decoded;
+  while (length > 0 && decoded[length - 1] === '\uFFFD' && original[length - 1] !== '\uFFFD') length--;
+  return length;
 }
+
+/** Counting goes piece by piece, so that it can end early. */
+const longestPiece = 8192;
 
 /** Merging takes a time that grows with the square of a run without a break: 13 s for 65,536 Chinese characters. */
 const longestRun = 256;
 
-/** Cuts longer runs in pieces; each cut costs about one token more. */
+/** Cuts long texts before spaces, where the encoding breaks as well, and long runs wherever they are; each cut inside a run costs about one token more. */
+function* piecesOf(text: string): Generator<string> {
+  let start = 0;
+  while (text.length - start > longestPiece) {
+    const space = text.slice(start, start + longestPiece).lastIndexOf(' ');
+    const end = start + (space > 0 ? space : wholeCharacters(text, start + longestPiece) - start);
+    yield* cutLongRuns(text.slice(start, end));
+    start = end;
+  }
+  yield* cutLongRuns(text.slice(start));
+}
+
 function* cutLongRuns(text: string): Generator<string> {
   let start = 0;
   if (text.length > longestRun) {
     for (const { 0: run, index } of text.matchAll(/\p{L}+|\s+|[^\s\p{L}\p{N}]+/gu)) {
       for (let cut = longestRun; cut < run.length; cut += longestRun) {
-        yield text.slice(start, index + cut);
-        start = index + cut;
+        const end = wholeCharacters(text, index + cut);
+        yield text.slice(start, end);
+        start = end;
       }
     }
   }
   yield text.slice(start);
+}
+
+/** `end`, or one less where that is between the two halves of a character. */
+function wholeCharacters(text: string, end: number): number {
+  const last = text.charCodeAt(end - 1);
+  return end < text.length && last >= 0xd800 && last <= 0xdbff ? end - 1 : end;
 }

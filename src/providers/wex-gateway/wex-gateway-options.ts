@@ -10,7 +10,7 @@ import { settingNames, settingRules, type WexGatewaySettings } from './wex-gatew
 export type FetchLike = (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
 export interface WexGatewayOptions extends WexGatewaySettings {
-  /** Where the API lives, up to and with its version, such as `https://gateway.example/v1`. */
+  /** Where the API lives, up to and with its version, such as `https://gateway.example/v1`; without a query. */
   readonly baseUrl: string;
   /** Null for a server that asks for none, as a local vLLM or Ollama. */
   readonly apiKey: string | null;
@@ -45,7 +45,7 @@ export type ResolvedWexGatewayOptions = Omit<WexGatewayOptions, Defaulted> & {
 const maxInputsPerRequest = 2048;
 /** @throws `InvalidInputError` naming the option, what was expected and what came. */
 export function resolveWexGatewayOptions(options: WexGatewayOptions): ResolvedWexGatewayOptions {
-  requireHttpUrl(options.baseUrl);
+  const baseUrl = requireBaseUrl(options.baseUrl);
   requireHeaderSafeKey(options.apiKey);
   for (const setting of settingNames) {
     const value: unknown = options[setting];
@@ -56,6 +56,7 @@ export function resolveWexGatewayOptions(options: WexGatewayOptions): ResolvedWe
   }
   return {
     ...options,
+    baseUrl,
     id: options.id ?? 'wex_ai_gateway',
     embeddingModel: options.embeddingModel ?? 'azure-text-embedding-3-small',
     textModel: options.textModel ?? 'azure-gpt-4o-mini',
@@ -108,11 +109,13 @@ export function wexGatewaySettingsFromIntegration(
   return settings;
 }
 
-function requireHttpUrl(value: unknown): void {
+/** @returns the URL in one form, without a slash at its end: limits and what is known of a server are kept by it. */
+function requireBaseUrl(value: unknown): string {
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : null;
-  if (url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return;
+  const isPlain = url?.username === '' && url.password === '' && url.search === '' && url.hash === '';
+  if (url !== null && /^https?:$/.test(url.protocol) && isPlain) return url.href.replace(/\/+$/, '');
   throw new InvalidInputError(
-    `Expected \`baseUrl\` to be an http or https URL without a user name or password, got ${describeValue(value)}.`,
+    `Expected \`baseUrl\` to be an http or https URL without a user name, a password or a query (for Azure, one that ends in \`/openai/v1\`), got ${describeValue(value)}.`,
   );
 }
 

@@ -9,7 +9,7 @@ import type { DeclaredEmbeddingSpace } from '../../core/embedding-space.js';
 import type { StandardSchema } from '../../core/standard-schema.js';
 import type { TextChunk, TextOptions, TextPrompt, TextProvider, TextResult } from '../../core/text-provider.js';
 import { ProviderError } from '../../errors.js';
-import { requireNonEmptyString, requireTexts } from '../../internal/validate.js';
+import { requireFunction, requireNonEmptyString, requireTexts } from '../../internal/validate.js';
 import { GatewayConnection } from './gateway-connection.js';
 import { GatewayEmbeddings } from './gateway-embeddings.js';
 import { GatewayText } from './gateway-text.js';
@@ -73,6 +73,7 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
   async generateEmbeddings(texts: readonly string[], options: EmbeddingOptions = {}): Promise<EmbeddingResult> {
     options.signal?.throwIfAborted();
     if (options.model !== undefined) requireNonEmptyString(options.model, 'model');
+    if (options.onBatch !== undefined) requireFunction(options.onBatch, 'onBatch');
     // A copy: the caller may change the list while the call runs.
     return this.#embeddings.generate([...requireTexts(texts)], options);
   }

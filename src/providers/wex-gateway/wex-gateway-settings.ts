@@ -27,7 +27,8 @@ export interface WexGatewaySettings {
   readonly timeoutMs?: number | undefined;
   /**
    * How long a call may take with all its batches, retries and waits. [`deadline`, in seconds]
-   * @default `timeoutMs` for each round of `concurrency` requests, so a call of one request ends within `timeoutMs`, retries included
+   * @default `timeoutMs` for each round of `concurrency` requests, so a call of one request ends within `timeoutMs`, retries included; waits for
+   * `requestsPerMinute` and `tokensPerMinute` are not counted then
    */
   readonly deadlineMs?: number | undefined;
   /** How often a request is sent again after a failure that may pass. [`max_retries`] @default 3 */
@@ -50,8 +51,9 @@ export interface WexGatewaySettings {
   /** The most tokens of a generated text. [`max_tokens`] @default the model's own */
   readonly maxTokens?: number | undefined;
   /**
-   * What becomes of inputs that got no vector: an error that carries the others, or zeros in their place. Stored zeros poison a search index:
-   * choose them only where they are looked for. [`failed_inputs`] @default 'throw'
+   * What becomes of inputs that were refused or have no usable vector: an error that carries the others, or zeros in their place. An outage, and a call
+   * without any vector, is an error in both cases. Stored zeros poison a search index: choose them only where they are looked for.
+   * [`failed_inputs`] @default 'throw'
    */
   readonly failedInputs?: 'throw' | 'zero_vectors' | undefined;
   /** `auto` asks for base64 (less than half the bytes) until the server shows that it knows only floats. [`encoding_format`] @default 'auto' */
@@ -96,6 +98,9 @@ const oneOf = (key: string, values: readonly string[]): Rule => ({
   accepts: (value) => values.includes(value as string),
 });
 
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 const isTier = (value: string) => ['simple', 'standard', 'complex'].includes(value);
 
 const isHeader = (header: string, content: unknown) =>
@@ -109,8 +114,7 @@ export const settingRules: { readonly [Option in keyof Required<WexGatewaySettin
     key: 'models',
     expected: 'an object with names of models under `simple`, `standard` or `complex`',
     accepts: (value) =>
-      typeof value === 'object' &&
-      value !== null &&
+      isObject(value) &&
       Object.entries(value).every(([tier, model]) => isTier(tier) && typeof model === 'string' && model !== ''),
   },
   embeddingSpace: name('embedding_space'),
@@ -122,7 +126,8 @@ export const settingRules: { readonly [Option in keyof Required<WexGatewaySettin
   maxRetries: integer('max_retries', 0),
   retryDelayMs: seconds('retry_delay'),
   maxRequestTokens: integer('max_request_tokens', 1),
-  maxInputTokens: integer('max_input_tokens', 3),
+  // Less may hold no character at all.
+  maxInputTokens: integer('max_input_tokens', 6),
   requestsPerMinute: integer('requests_per_minute', 1),
   tokensPerMinute: integer('tokens_per_minute', 1),
   temperature: {
@@ -137,8 +142,7 @@ export const settingRules: { readonly [Option in keyof Required<WexGatewaySettin
     key: 'headers',
     expected: 'an object of header names and printable values, without `authorization`',
     accepts: (value) =>
-      typeof value === 'object' &&
-      value !== null &&
+      isObject(value) &&
       Object.entries(value).every(
         ([header, content]) => isHeader(header, content) && header.toLowerCase() !== 'authorization',
       ),

@@ -28,6 +28,23 @@ describe('estimateTaskComplexity', () => {
     }
   });
 
+  it.each(['\n', ' ', '\n\t', '\n2', '?', ';\t', '</a', '`', 'plan '])(
+    'takes no longer for a hostile prompt: %j',
+    (piece) => {
+      const text = piece.repeat(2 ** 20 / piece.length);
+      const startedAt = performance.now();
+      for (let i = 0; i < 300; i++) estimateTaskComplexity({ text });
+      // Quadratic, it takes more than 3 s; otherwise some hundredths.
+      expect(performance.now() - startedAt).toBeLessThan(1500);
+    },
+  );
+
+  it('finds steps in any line', () => {
+    for (const text of ['2. b', '1) a\n\n  2) b', 'a\n\t2. b']) {
+      expect(estimateTaskComplexity({ text }).signs).toEqual(['several steps']);
+    }
+  });
+
   it('never calls a task easier for having a schema or tools, and always gives the same answer', () => {
     fc.assert(
       fc.property(fc.string(), fc.boolean(), fc.nat(5), (text, hasSchema, toolCount) => {

@@ -42,6 +42,19 @@ describe('requireMetadata', () => {
     );
   });
 
+  it.each([
+    ['metadata.tags[1].text', { tags: ['ok 😀', { text: 'cut \ud83d' }] }],
+    ['metadata.text', { text: '\ude00 cut' }],
+    ['a key of metadata.tags', { tags: { 'cut \ud83d': 1 } }],
+  ])('refuses half of a surrogate pair, naming %s', (path, metadata) => {
+    expect(() => requireMetadata(metadata, 5)).toThrowError(
+      expect.objectContaining({
+        position: 5,
+        message: expect.stringContaining(`\`${path}\` of the record at position 5`),
+      }),
+    );
+  });
+
   it('refuses metadata that holds itself', () => {
     const metadata: Record<string, unknown> = {};
     metadata.a = [metadata];

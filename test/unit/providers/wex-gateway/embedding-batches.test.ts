@@ -1,7 +1,8 @@
+import fc from 'fast-check';
 import { countTokens } from 'gpt-tokenizer/encoding/cl100k_base';
 import { describe, expect, it } from 'vitest';
 import { planBatches } from '../../../../src/providers/wex-gateway/embedding-batches.js';
-import { byteBound, loadOpenAiTokenizer } from '../../../../src/providers/wex-gateway/tokenizer.js';
+import { byteBound, loadOpenAiTokenizer, type Tokenizer } from '../../../../src/providers/wex-gateway/tokenizer.js';
 
 const openAi = 'azure-text-embedding-3-small';
 const other = 'BAAI/bge-m3';
@@ -106,7 +107,37 @@ describe('loadOpenAiTokenizer', () => {
   it('cuts long runs without changing what other texts count', async () => {
     const tokenizer = await loadOpenAiTokenizer();
     const sentence = 'Ordinary words, none of them longer than a line. ';
-    expect(tokenizer?.count(sentence.repeat(100))).toBe(countTokens(sentence.repeat(100)));
+    for (const count of [100, 1000]) {
+      expect(tokenizer?.count(sentence.repeat(count))).toBe(countTokens(sentence.repeat(count)));
+    }
     expect(tokenizer?.count('字'.repeat(20_000))).toBe(20_000);
   });
+
+  it('reckons what is beyond the number that was asked about', async () => {
+    const tokenizer = await loadOpenAiTokenizer();
+    const long = 'Ordinary words, none of them longer than a line. '.repeat(1000);
+    const exact = tokenizer?.count(long) as number;
+    expect(Math.abs((tokenizer?.count(long, 100) as number) / exact - 1)).toBeLessThan(0.05);
+    expect(tokenizer?.count(long, exact)).toBe(exact);
+  });
+
+  it('cuts any text to a beginning of it that is well formed', async () => {
+    const openAi = await loadOpenAiTokenizer();
+    const piece = fc.constantFrom('a', ' ', '.', '字', '𠀀', '👩‍🚀', '😀', 'é', 'word ', '\n');
+    const run = fc.tuple(piece, fc.integer({ min: 1, max: 700 })).map(([text, count]) => text.repeat(count));
+    await fc.assert(
+      fc.property(fc.array(run, { minLength: 1, maxLength: 4 }), fc.integer({ min: 6, max: 2000 }), (runs, limit) => {
+        const text = runs.join('');
+        for (const tokenizer of [byteBound, openAi as Tokenizer]) {
+          const cut = tokenizer.truncate(text, limit);
+          expect(text.startsWith(cut)).toBe(true);
+          expect(isWellFormed(cut)).toBe(true);
+          expect(cut).not.toBe('');
+          expect(tokenizer.count(cut)).toBeLessThanOrEqual(limit);
+        }
+      }),
+    );
+  });
 });
+
+const isWellFormed = (text: string) => Buffer.from(text).toString() === text;

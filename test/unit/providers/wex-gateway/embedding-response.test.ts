@@ -33,17 +33,30 @@ describe('readEmbeddingResponse', () => {
   });
 
   it.each([
+    ['of 0, as Gemini does', [{ embedding: [1] }, { index: 1, embedding: [2] }]],
+    ['everywhere', [{ embedding: [1] }, { embedding: [2] }]],
+    [
+      'by null',
+      [
+        { index: null, embedding: [1] },
+        { index: 1, embedding: [2] },
+      ],
+    ],
+  ])('takes the place for the index where the server leaves it out: %s', (_, data) => {
+    expect(readEmbeddingResponse({ data }, 2)).toMatchObject({ vectors: [Float32Array.of(1), Float32Array.of(2)] });
+  });
+
+  it.each([
     ['nothing', undefined, 1],
     ['a string', 'oops', 1],
     ['no data', { object: 'list' }, 1],
     ['too few', body([1]), 2],
     ['too many', body([1], [2]), 1],
-    ['no index', { data: [{ embedding: [1] }] }, 1],
+    ['no index among others that are out of order', { data: [{ index: 1, embedding: [1] }, { embedding: [2] }] }, 2],
     ['an index out of range', { data: [{ index: 1, embedding: [1] }] }, 1],
     ['a fractional index', { data: [{ index: 0.5, embedding: [1] }] }, 1],
     ['a negative index', { data: [{ index: -1, embedding: [1] }] }, 1],
     ['an index that names a property', { data: [{ index: 'length', embedding: [1] }] }, 1],
-    ['null in place of an item', { data: [null] }, 1],
     [
       'one index twice',
       {

@@ -1,9 +1,10 @@
 import { getEventListeners } from 'node:events';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ProviderError } from '../../../../src/errors.js';
 import { type GatewayCallOptions, openGatewayCall } from '../../../../src/providers/wex-gateway/gateway-call.js';
+import type { RateTicket } from '../../../../src/providers/wex-gateway/rate-limiter.js';
 
-const endpoint = { id: 'wex_ai_gateway', host: 'gateway.example', apiKey: 'key' };
+const endpoint = { id: 'wex_ai_gateway', host: 'gateway.example', secrets: ['key'] };
 const open = (options: Partial<GatewayCallOptions> = {}) =>
   openGatewayCall({
     endpoint,
@@ -99,6 +100,51 @@ describe('GatewayCall.request', () => {
       message: expect.not.stringContaining('secret'),
     });
     expect(count).toBe(2);
+    close();
+  });
+});
+
+describe('the deadline of a call that waits for the rate limits', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const waiting = (options: Partial<GatewayCallOptions>) => {
+    let letThrough = () => {};
+    const turn = new Promise<RateTicket>((resolve) => {
+      letThrough = () => resolve({ at: 0, tokenCount: 1 });
+    });
+    const { call, close } = open({ deadlineMs: 1000, pace: () => turn, ...options });
+    const answer = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms, 'answer'));
+    const requestOf = (ms: number) => {
+      const request = call.request(() => answer(ms));
+      request.catch(() => {});
+      return request;
+    };
+    return { requestOf, letThrough, close };
+  };
+
+  it('stands still meanwhile, and goes on afterwards', async () => {
+    const { requestOf, letThrough, close } = waiting({});
+    const [quick, slow] = [requestOf(900), requestOf(1100)];
+    await vi.advanceTimersByTimeAsync(60_000);
+    letThrough();
+    await vi.advanceTimersByTimeAsync(2000);
+    await expect(quick).resolves.toBe('answer');
+    await expect(slow).rejects.toMatchObject({ code: 'deadline_exceeded', message: expect.stringContaining('answer') });
+    close();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('goes on where it is the own one of the host, who is told what took the time', async () => {
+    const { requestOf, close } = waiting({ isPaceTimed: true });
+    const request = requestOf(1);
+    await vi.advanceTimersByTimeAsync(1000);
+    const message = expect.stringContaining('requests_per_minute');
+    await expect(request).rejects.toMatchObject({ code: 'deadline_exceeded', message });
     close();
   });
 });

@@ -1,8 +1,13 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { RateLimiter, sharedRateLimiter } from '../../../../src/providers/wex-gateway/rate-limiter.js';
+import { RateLimiter, type RateTicket, sharedRateLimiter } from '../../../../src/providers/wex-gateway/rate-limiter.js';
 
 const never = new AbortController().signal;
+const request = (tokenCount: number, signal = never, mostWaitMs = Number.POSITIVE_INFINITY) => ({
+  tokenCount,
+  signal,
+  mostWaitMs: () => mostWaitMs,
+});
 
 describe('RateLimiter', () => {
   beforeEach(() => {
@@ -16,7 +21,7 @@ describe('RateLimiter', () => {
     const start = performance.now();
     const times: number[] = [];
     const all = tokenCounts.map((count) =>
-      limiter.acquire(limits, count, never).then(() => times.push(Math.round((performance.now() - start) / 1000))),
+      limiter.acquire(limits, request(count)).then(() => times.push(Math.round((performance.now() - start) / 1000))),
     );
     await vi.runAllTimersAsync();
     await Promise.all(all);
@@ -37,16 +42,35 @@ describe('RateLimiter', () => {
 
   it('takes the true number of tokens for what it is', async () => {
     const limiter = new RateLimiter();
-    const ticket = await limiter.acquire({ tokensPerMinute: 100 }, 100, never);
+    const ticket = (await limiter.acquire({ tokensPerMinute: 100 }, request(100))) as RateTicket;
     ticket.tokenCount = 30;
     expect(await acquired(limiter, { tokensPerMinute: 100 }, [70, 1])).toEqual([0, 60]);
   });
 
+  it('lets a waiting request go as soon as a corrected number makes room', async () => {
+    const limiter = new RateLimiter();
+    const ticket = (await limiter.acquire({ tokensPerMinute: 100 }, request(90))) as RateTicket;
+    const start = performance.now();
+    const waiting = limiter.acquire({ tokensPerMinute: 100 }, request(70));
+    await vi.advanceTimersByTimeAsync(1000);
+    ticket.tokenCount = 30;
+    await waiting;
+    expect(performance.now() - start).toBe(1000);
+  });
+
+  it('says how long a request would wait where that is too long, and lets the next one go', async () => {
+    const limiter = new RateLimiter();
+    const limits = { tokensPerMinute: 100 };
+    await limiter.acquire(limits, request(90));
+    expect(await limiter.acquire(limits, request(20, never, 59_000))).toBe(60_000);
+    expect(await limiter.acquire(limits, request(10))).toMatchObject({ tokenCount: 10 });
+  });
+
   it('lets the next one go where the first in the queue is aborted', async () => {
     const limiter = new RateLimiter();
-    await limiter.acquire({ requestsPerMinute: 1 }, 1, never);
+    await limiter.acquire({ requestsPerMinute: 1 }, request(1));
     const controller = new AbortController();
-    const first = limiter.acquire({ requestsPerMinute: 1 }, 1, controller.signal);
+    const first = limiter.acquire({ requestsPerMinute: 1 }, request(1, controller.signal));
     const second = acquired(limiter, { requestsPerMinute: 1 }, [1]);
     controller.abort('enough');
     await expect(first).rejects.toBe('enough');

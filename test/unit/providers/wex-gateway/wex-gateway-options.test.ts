@@ -21,6 +21,11 @@ describe('resolveWexGatewayOptions', () => {
     });
   });
 
+  it('knows a base URL in one form', () => {
+    const baseUrlOf = (baseUrl: string) => resolveWexGatewayOptions({ ...required, baseUrl }).baseUrl;
+    expect(baseUrlOf(' HTTPS://Gateway.example:443/v1// ')).toBe('https://gateway.example/v1');
+  });
+
   it('caps batches at the limit of the API', () => {
     expect(resolveWexGatewayOptions({ ...required, batchSize: 5000 }).batchSize).toBe(2048);
   });
@@ -29,6 +34,10 @@ describe('resolveWexGatewayOptions', () => {
     { baseUrl: 'gateway.example' },
     { baseUrl: 'ftp://gateway.example' },
     { baseUrl: 'https://user:secret@gateway.example' },
+    { baseUrl: 'https://gateway.example/openai/deployments/d?api-version=2024-10-21' },
+    { textModels: [] as never },
+    { headers: ['x'] as never },
+    { maxInputTokens: 5 },
     { apiKey: '' },
     { apiKey: 'with space' },
     { apiKey: undefined as unknown as string },
