@@ -77,13 +77,11 @@ export {
 } from './errors.js';
 export type { Dtype } from './providers/sentence-transformers/dtype.js';
 export type { DownloadProgress } from './providers/sentence-transformers/hub/hub-settings.js';
-export {
-  type LocalModelOptions,
-  localModelOptionsFromEnv,
-  type SentenceTransformersOptions,
-} from './providers/sentence-transformers/options.js';
+export type { LocalModelOptions, SentenceTransformersOptions } from './providers/sentence-transformers/options.js';
+export { localModelOptionsFromEnv } from './providers/sentence-transformers/options-from-env.js';
 export { sentenceTransformersKind } from './providers/sentence-transformers/sentence-transformers-kind.js';
 export { SentenceTransformersProvider } from './providers/sentence-transformers/sentence-transformers-provider.js';
+export type { WeightsPackage, WeightsPackageExport } from './providers/sentence-transformers/weights-package.js';
 export { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './providers/wex-gateway/wex-gateway-kind.js';
 export type { FetchLike, WexGatewayOptions } from './providers/wex-gateway/wex-gateway-options.js';
 export { WexGatewayProvider } from './providers/wex-gateway/wex-gateway-provider.js';
@@ -95,6 +93,7 @@ export {
   type MemoryUsage,
 } from './repositories/memory/memory-integration-repository.js';
 export { type StandardProviderKindsOptions, standardProviderKinds } from './standard-provider-kinds.js';
+export type { RebuildOptions } from './vector-stores/qdrant/collection-options-like.js';
 export type { CollectionRebuild, CommitOptions } from './vector-stores/qdrant/collection-rebuild.js';
 export type {
   CollectionPreset,

@@ -24,6 +24,14 @@ export class FakeHub {
   stallAfterBytes: number | undefined;
   /** The file that is sent with a wrong byte. */
   corruptFile: string | undefined;
+  /** Names that the description lists beside those of the files; each is answered with `unlisted content`. */
+  readonly foreignNames: string[] = [];
+  /** Sent in place of the description of a revision. */
+  description: string | undefined;
+  /** Whether answers have an etag, as the Hub's have and those of some mirrors have not. */
+  givesChecksums = true;
+  /** Answers a range with the whole file, as some mirrors do. */
+  ignoresRanges = false;
   /** Answers everything with this status. */
   status: number | undefined;
   onStall: (() => void) | undefined;
@@ -63,13 +71,14 @@ export class FakeHub {
     this.requests.push({ host, path, authorization, range });
     if (this.status !== undefined) return void response.writeHead(this.status).end();
     if (path.startsWith('/api/models/')) {
-      const siblings = [...this.files.keys()].map((rfilename) => ({ rfilename }));
-      return void response.end(JSON.stringify({ sha: this.commit, siblings }));
+      const siblings = [...this.files.keys(), ...this.foreignNames].map((rfilename) => ({ rfilename }));
+      return void response.end(this.description ?? JSON.stringify({ sha: this.commit, siblings }));
     }
     const name = path.replace(/^\/blob\//, '').replace(/^.*\/resolve\/[0-9a-f]{40}\//, '');
     const content = this.files.get(name);
+    if (content === undefined && this.foreignNames.length > 0) return void response.end('unlisted content');
     if (content === undefined) return void response.writeHead(404).end();
-    const isLarge = /\.(onnx|safetensors)$/.test(name);
+    const isLarge = /\.(onnx|onnx_data|safetensors)$/.test(name);
     if (host === 'hub' && isLarge) {
       const { port } = this.#cdn.address() as AddressInfo;
       const sha256 = createHash('sha256').update(content).digest('hex');
@@ -77,10 +86,11 @@ export class FakeHub {
       return void response.writeHead(302, headers).end();
     }
     const etag = createHash('sha1').update(`blob ${content.byteLength}\0`).update(content).digest('hex');
-    if (!isLarge) response.setHeader('etag', `"${etag}"`);
+    if (!isLarge && this.givesChecksums) response.setHeader('etag', `"${etag}"`);
     const sent = Buffer.from(content);
     if (name === this.corruptFile) sent[sent.byteLength >> 1]! ^= 1;
-    this.#send(response, sent, isLarge, Number(range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0));
+    const first = this.ignoresRanges ? 0 : Number(range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0);
+    this.#send(response, sent, isLarge, first);
   }
 
   #send(response: ServerResponse, content: Buffer, isLarge: boolean, first: number): void {

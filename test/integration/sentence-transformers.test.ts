@@ -157,7 +157,7 @@ describe('models that cannot be had', () => {
   });
 
   it('a folder without a model is named', async () => {
-    await using empty = new SentenceTransformersProvider({ modelFolder: cacheFolder });
+    await using empty = new SentenceTransformersProvider({ model: 'acme/none', modelFolder: cacheFolder });
     await expect(empty.embeddingSpace()).rejects.toMatchObject({
       code: 'model_unavailable',
       isRetryable: false,

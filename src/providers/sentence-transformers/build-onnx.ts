@@ -1,16 +1,18 @@
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Dtype, modelFileNames } from './dtype.js';
+import { int8ScalesOf } from './int8-scales-of-weights.js';
 import { type BertGraphOptions, buildBertGraph, parseBertConfig } from './onnx/bert-graph.js';
-import { type Int8Scales, int8Linear } from './onnx/int8-linear.js';
+import { int8Linear } from './onnx/int8-linear.js';
 import { byteLength, type Chunks } from './onnx/protobuf.js';
 import { Safetensors } from './onnx/safetensors.js';
 
 export interface BuildOnnxOptions {
   readonly weightsFile: string;
   readonly configFile: string;
+  /** The SHA-256 of the weights file. */
+  readonly sha256: string;
   readonly dtype: Dtype;
-  readonly int8Scales?: Int8Scales | undefined;
 }
 
 /**
@@ -26,20 +28,20 @@ export async function buildOnnx(folder: string, options: BuildOnnxOptions): Prom
   await writeChunks(file, buildBertGraph(await Safetensors.read(options.weightsFile), config, form));
 }
 
-function graphOptions({ dtype, int8Scales }: BuildOnnxOptions): BertGraphOptions {
+function graphOptions({ dtype, sha256 }: BuildOnnxOptions): BertGraphOptions {
   if (dtype === 'fp32') return {};
   if (dtype === 'fp16') return { floatType: 'float16' };
-  if (int8Scales === undefined) {
-    throw new Error('int8 can be built for all-MiniLM-L6-v2 only; other models need onnx/model_int8.onnx');
-  }
-  return { addLinear: int8Linear(int8Scales), isUnpadded: true };
+  return { addLinear: int8Linear(int8ScalesOf(sha256)), isUnpadded: true };
 }
 
 async function writeChunks(file: string, chunks: Chunks): Promise<void> {
   const handle = await open(file, 'wx');
   try {
     const { bytesWritten } = await handle.writev(chunks as Uint8Array[]);
-    if (bytesWritten !== byteLength(chunks)) throw new Error(`only ${bytesWritten} bytes of ${file} could be written`);
+    // A full disk takes what it can before it says that it is full.
+    if (bytesWritten !== byteLength(chunks)) {
+      throw Object.assign(new Error(`only ${bytesWritten} bytes of ${file} could be written`), { code: 'ENOSPC' });
+    }
   } finally {
     await handle.close();
   }

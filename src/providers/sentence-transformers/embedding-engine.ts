@@ -1,8 +1,8 @@
 import { AiProviderError } from '../../errors.js';
-import { withResolvers } from '../../internal/with-resolvers.js';
 import { BatchQueue } from './batch-queue.js';
 import {
   concatenate,
+  createJob,
   deliver,
   type EmbeddedTexts,
   type EmbedOptions,
@@ -11,7 +11,7 @@ import {
 } from './embedding-job.js';
 import type { ModelManifest } from './model-manifest.js';
 import { RunBudget } from './run-budget.js';
-import { mostCharactersPerToken } from './text-start.js';
+import { lookedAt } from './text-start.js';
 import type { WorkerHandle } from './worker-handle.js';
 import { WorkerPool, type WorkerPoolOptions } from './worker-pool.js';
 import type { DeviceReport } from './worker-protocol.js';
@@ -54,7 +54,8 @@ export class EmbeddingEngine {
   #textsBeingTokenized = 0;
   #tokenizingRequests = 0;
   #latestUrgentAt = Number.NEGATIVE_INFINITY;
-  #maxCharacters = Number.POSITIVE_INFINITY;
+  #isSweepDue = false;
+  #maxTokens = Number.POSITIVE_INFINITY;
 
   constructor(options: EngineOptions) {
     this.#budget = new RunBudget(options.maxTokensPerRun);
@@ -71,10 +72,14 @@ export class EmbeddingEngine {
   }
 
   async manifest(): Promise<ModelManifest> {
-    const manifest = await this.#pool.manifest();
-    this.#maxCharacters = manifest.maxTokens * mostCharactersPerToken;
-    if (this.#jobs.size === 0) this.#pool.noteIdle();
-    return manifest;
+    this.#pool.noteBusy();
+    try {
+      const manifest = await this.#pool.manifest();
+      this.#maxTokens = manifest.maxTokens;
+      return manifest;
+    } finally {
+      if (this.#jobs.size === 0) this.#pool.noteIdle();
+    }
   }
 
   /** Where the model runs; undefined until it was loaded. */
@@ -86,8 +91,8 @@ export class EmbeddingEngine {
   async embed(texts: readonly string[], options: EmbedOptions): Promise<EmbeddedTexts> {
     options.signal.throwIfAborted();
     this.#pool.checkCircuit();
-    const job = this.#newJob(texts, options);
-    this.#pool.noteBusy();
+    const job = createJob(texts, options, (hasFailed) => this.#onSettled(job, hasFailed));
+    this.#jobs.add(job);
     this.#pool.start();
     if (options.isUrgent) this.#latestUrgentAt = performance.now();
     this.manifest().then(
@@ -107,40 +112,25 @@ export class EmbeddingEngine {
     await this.#pool.close();
   }
 
-  #newJob(texts: readonly string[], options: EmbedOptions): Job & { readonly result: Promise<EmbeddedTexts> } {
-    const { promise: result, resolve, reject } = withResolvers<EmbeddedTexts>();
-    const onAbort = (): void => job.settle(options.signal.reason);
-    const job: Job & { readonly result: Promise<EmbeddedTexts> } = {
-      texts,
-      options,
-      result,
-      vectors: new Array<Float32Array>(texts.length),
-      nextText: 0,
-      remaining: texts.length,
-      tokenCount: 0,
-      isSettled: false,
-      settle: (...failure: [unknown?]) => {
-        if (job.isSettled) return;
-        job.isSettled = true;
-        this.#jobs.delete(job);
-        options.signal.removeEventListener('abort', onAbort);
-        if (failure.length === 0) resolve({ vectors: job.vectors, tokenCount: job.tokenCount });
-        else {
-          this.#withdraw(job);
-          reject(failure[0]);
-        }
-        if (this.#jobs.size === 0) this.#pool.noteIdle();
-      },
-    };
-    this.#jobs.add(job);
-    options.signal.addEventListener('abort', onAbort, { once: true });
-    return job;
+  #onSettled(job: Job, hasFailed: boolean): void {
+    this.#jobs.delete(job);
+    if (hasFailed) this.#sweepSoon();
+    if (this.#jobs.size === 0) this.#pool.noteIdle();
   }
 
-  /** Takes a failed job's texts out of the queues, and runs that nobody waits for any more out of the workers. */
-  #withdraw(job: Job): void {
-    this.#unread = this.#unread.filter((other) => other !== job);
-    (job.options.isUrgent ? this.#urgent : this.#bulk).remove((text) => text.job === job);
+  /** Once for all jobs that fail at the same time: thousands of calls may share one signal. */
+  #sweepSoon(): void {
+    if (this.#isSweepDue) return;
+    this.#isSweepDue = true;
+    queueMicrotask(() => this.#sweep());
+  }
+
+  /** Where it is due, takes the texts of failed jobs out of the queues, and runs that nobody waits for any more out of the workers. */
+  #sweep(): void {
+    if (!this.#isSweepDue) return;
+    this.#isSweepDue = false;
+    this.#unread = this.#unread.filter((job) => !job.isSettled);
+    for (const queue of [this.#urgent, this.#bulk]) queue.remove((text) => text.job.isSettled);
     for (const run of this.#runs) {
       if (run.texts.every((text) => text.job.isSettled)) run.worker.cancel(run.requestId);
     }
@@ -157,6 +147,7 @@ export class EmbeddingEngine {
 
   /** Gives free threads something to do. */
   #dispatch(): void {
+    this.#sweep();
     while (this.#shouldTokenize()) void this.#tokenize();
     while (this.#urgent.size + this.#bulk.size > 0) {
       const isUrgent = this.#urgent.size > 0;
@@ -178,15 +169,18 @@ export class EmbeddingEngine {
     const job = this.#unread[0]!;
     const { isUrgent, maxTextsPerRun, prompt } = job.options;
     const start = job.nextText;
+    const texts: string[] = [];
     let characters = 0;
-    do characters += Math.min(job.texts[job.nextText++]!.length, this.#maxCharacters);
-    while (
+    do {
+      // What is never looked at is not copied to the worker either.
+      const text = lookedAt(job.texts[job.nextText++]!, this.#maxTokens);
+      texts.push(text);
+      characters += text.length;
+    } while (
       job.nextText < job.texts.length &&
-      job.nextText - start < maxTextsPerTokenizing &&
+      texts.length < maxTextsPerTokenizing &&
       characters < maxCharactersPerTokenizing
     );
-    // What is never looked at is not copied to the worker either.
-    const texts = job.texts.slice(start, job.nextText).map((text) => text.slice(0, this.#maxCharacters));
     // Bulk jobs take turns.
     this.#unread.shift();
     if (job.nextText < job.texts.length) {

@@ -1,3 +1,4 @@
+import { withResolvers } from '../../internal/with-resolvers.js';
 import type { QueuedText } from './batch-queue.js';
 import type { TokenizedTexts } from './worker-protocol.js';
 
@@ -28,12 +29,43 @@ export interface Job {
   remaining: number;
   tokenCount: number;
   isSettled: boolean;
+  readonly result: Promise<EmbeddedTexts>;
   settle(error?: unknown): void;
 }
 
 export interface TokenizedText extends QueuedText {
   readonly job: Job;
   readonly position: number;
+}
+
+/** A job that fails with the reason of its signal when that aborts. @param onSettled - Called once. */
+export function createJob(
+  texts: readonly string[],
+  options: EmbedOptions,
+  onSettled: (hasFailed: boolean) => void,
+): Job {
+  const { promise: result, resolve, reject } = withResolvers<EmbeddedTexts>();
+  const onAbort = (): void => job.settle(options.signal.reason);
+  const job: Job = {
+    texts,
+    options,
+    result,
+    vectors: new Array<Float32Array>(texts.length),
+    nextText: 0,
+    remaining: texts.length,
+    tokenCount: 0,
+    isSettled: false,
+    settle: (...failure: [unknown?]) => {
+      if (job.isSettled) return;
+      job.isSettled = true;
+      options.signal.removeEventListener('abort', onAbort);
+      if (failure.length === 0) resolve({ vectors: job.vectors, tokenCount: job.tokenCount });
+      else reject(failure[0]);
+      onSettled(failure.length > 0);
+    },
+  };
+  options.signal.addEventListener('abort', onAbort, { once: true });
+  return job;
 }
 
 /** The texts as one request to a worker. */

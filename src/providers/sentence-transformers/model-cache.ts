@@ -2,10 +2,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 /** Raised when what is built into the cache changes, so that an older library's files are not taken for ours. */
-const layoutVersion = 'v4';
+const layoutVersion = 'v5';
 const checksumFile = 'checksums.json';
 /** A build takes seconds; what is older was left behind by a killed process. */
 const abandonedAfterMs = 3_600_000;
@@ -94,6 +94,17 @@ export class ModelCache {
   #folderOf(model: string, revision: string): string {
     return join(this.folder, model.replaceAll('/', '--'), `${revision}-${layoutVersion}`);
   }
+}
+
+/** The code of the error that kept a file of the cache from being written or read, or undefined where something else failed. */
+export function cacheFailure(error: unknown, cacheFolder: string): string | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const { code, path } = cause as NodeJS.ErrnoException;
+    // A write through an open file does not tell its path, and nothing but the cache is written.
+    const isInCache = path !== undefined && resolve(path).startsWith(resolve(cacheFolder));
+    if (isInCache || ['ENOSPC', 'EDQUOT', 'EROFS'].includes(code ?? '')) return code;
+  }
+  return undefined;
 }
 
 export async function sha256OfFile(file: string): Promise<string> {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelManifest, Pooling } from './model-manifest.js';
+import { readModules } from './model-modules.js';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -12,56 +13,77 @@ export type ModelDescription = Pick<
 >;
 
 /**
- * Reads `modules.json`, `1_Pooling/config.json`, `sentence_bert_config.json`, `config_sentence_transformers.json` and `config.json` as
+ * Reads `modules.json`, the pooling's `config.json`, `sentence_bert_config.json`, `config_sentence_transformers.json` and `config.json` as
  * Python's sentence-transformers does. A folder without `modules.json` is pooled by mean and not normalised, also as there.
  *
  * @throws an Error that names the file and what is wrong with it.
  */
 export async function describeModelFolder(folder: string): Promise<ModelDescription> {
-  const config = await readJson(folder, 'config.json');
+  const config = await readObject(folder, 'config.json');
   if (config === undefined) throw new Error('config.json is missing');
   const tokenizerFile = join(folder, 'tokenizer.json');
   if (!existsSync(tokenizerFile)) throw new Error('tokenizer.json is missing');
-  const modules = readModules(await readJson(folder, 'modules.json'));
-  const pooling = await readJson(folder, `${modules.poolingPath}/config.json`);
-  const dimension = config.hidden_size ?? config.dim ?? config.d_model;
-  if (typeof dimension !== 'number') throw new Error('config.json has no hidden_size');
+  const { poolingConfig, isPoolingNamed, isNormalized } = readModules(await readJson(folder, 'modules.json'));
+  const pooling = await readObject(folder, poolingConfig);
+  if (pooling === undefined && isPoolingNamed) throw new Error(`${poolingConfig} is missing, which modules.json names`);
+  const transformer = await readObject(folder, 'sentence_bert_config.json');
+  if (transformer?.do_lower_case === true) await requireLowercase(folder);
   return {
-    dimension,
-    pooling: poolingMode(pooling),
+    dimension: dimension(config),
+    pooling: poolingMode(pooling, poolingConfig),
     poolsPrompt: pooling?.include_prompt !== false,
-    isNormalized: modules.isNormalized,
+    isNormalized,
     maxTokens: maxTokens(
       config,
-      (await readJson(folder, 'sentence_bert_config.json'))?.max_seq_length ??
-        (await readJson(folder, 'tokenizer_config.json'))?.model_max_length,
+      transformer?.max_seq_length ?? (await readObject(folder, 'tokenizer_config.json'))?.model_max_length,
     ),
     padTokenId: typeof config.pad_token_id === 'number' ? config.pad_token_id : 0,
-    prompts: prompts(await readJson(folder, 'config_sentence_transformers.json')),
+    prompts: prompts(await readObject(folder, 'config_sentence_transformers.json')),
     tokenizerFile,
   };
 }
 
-async function readJson(folder: string, name: string): Promise<Json | undefined> {
+/** @returns undefined where the folder has no such file. @throws an Error that names the file unless it is JSON. */
+export async function readJson(folder: string, name: string): Promise<unknown> {
   const file = join(folder, name);
   if (!existsSync(file)) return undefined;
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as Json;
+    return JSON.parse(await readFile(file, 'utf8'));
   } catch (cause) {
     throw new Error(`${name} is not JSON`, { cause });
   }
 }
 
-function readModules(modules: unknown): { readonly poolingPath: string; readonly isNormalized: boolean } {
-  let poolingPath = '1_Pooling';
-  let isNormalized = false;
-  for (const module of Array.isArray(modules) ? (modules as Json[]) : []) {
-    const type = String(module.type).split('.').at(-1);
-    if (type === 'Pooling') poolingPath = String(module.path);
-    else if (type === 'Normalize') isNormalized = true;
-    else if (type !== 'Transformer') throw new Error(`modules.json has a module ${type}, which is not supported`);
-  }
-  return { poolingPath, isNormalized };
+async function readObject(folder: string, name: string): Promise<Json | undefined> {
+  const value = await readJson(folder, name);
+  if (value === undefined) return undefined;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error(`${name} is not an object`);
+  return value as Json;
+}
+
+/** Python lowers each text where `do_lower_case` is set. Nothing is left to do where the tokenizer does it as well. */
+async function requireLowercase(folder: string): Promise<void> {
+  const { normalizer } = (await readObject(folder, 'tokenizer.json')) as { normalizer?: Normalizer | null };
+  if (lowers(normalizer)) return;
+  throw new Error('sentence_bert_config.json has do_lower_case, which is supported where tokenizer.json does it too');
+}
+
+interface Normalizer {
+  readonly type?: string;
+  readonly lowercase?: boolean;
+  readonly normalizers?: readonly Normalizer[];
+}
+
+function lowers(normalizer: Normalizer | null | undefined): boolean {
+  if (normalizer?.type === 'Sequence') return normalizer.normalizers?.some(lowers) ?? false;
+  return normalizer?.type === 'Lowercase' || (normalizer?.type === 'BertNormalizer' && normalizer.lowercase !== false);
+}
+
+function dimension(config: Json): number {
+  const size = config.hidden_size ?? config.dim ?? config.d_model;
+  if (typeof size !== 'number') throw new Error('config.json has no hidden_size');
+  if (!Number.isSafeInteger(size) || size < 1) throw new Error(`config.json has the hidden_size ${size}`);
+  return size;
 }
 
 const poolingModes: Readonly<Record<string, Pooling>> = {
@@ -75,18 +97,16 @@ const poolingModes: Readonly<Record<string, Pooling>> = {
   lasttoken: 'last_token',
 };
 
-/** `pooling_mode: "mean"` in newer files, `pooling_mode_mean_tokens: true` in older ones. */
-function poolingMode(config: Json | undefined): Pooling {
+/** `pooling_mode: "mean"` or `["mean"]` in newer files, `pooling_mode_mean_tokens: true` in older ones. */
+function poolingMode(config: Json | undefined, file: string): Pooling {
   if (config === undefined) return 'mean';
   const flags = Object.keys(config).filter((key) => key.startsWith('pooling_mode_') && config[key] === true);
-  const wanted = typeof config.pooling_mode === 'string' ? [config.pooling_mode] : flags;
-  const known = wanted.map((name) => poolingModes[name]);
-  if (known.length !== 1 || known[0] === undefined) {
-    throw new Error(
-      `the pooling ${wanted.join(' with ') || 'of no kind'} is not supported, one of mean, cls, max, last token is`,
-    );
-  }
-  return known[0];
+  const wanted = (config.pooling_mode ?? null) === null ? flags : [config.pooling_mode].flat().map(String);
+  const [name = ''] = wanted;
+  if (wanted.length === 1 && Object.hasOwn(poolingModes, name)) return poolingModes[name]!;
+  throw new Error(
+    `${file} asks for the pooling ${wanted.join(' with ') || 'of no kind'}, which is not supported: one of mean, cls, max, last token is`,
+  );
 }
 
 /** @param wanted - The sequence length that the model's files ask for. */
@@ -100,10 +120,10 @@ function maxTokens(config: Json, wanted: unknown): number {
 }
 
 function prompts(config: Json | undefined): ModelManifest['prompts'] {
-  const named = (config?.prompts ?? {}) as Json;
-  const fallback = named[String(config?.default_prompt_name)];
+  const named = new Map(Object.entries((config?.prompts ?? {}) as Json));
+  const fallback = named.get(String(config?.default_prompt_name));
   const first = (...names: string[]): string =>
-    String(names.map((name) => named[name]).find((prompt) => typeof prompt === 'string') ?? fallback ?? '');
+    [...names.map((name) => named.get(name)), fallback].find((prompt) => typeof prompt === 'string') ?? '';
   const query = first('query');
   const document = first('document', 'passage', 'corpus');
   return query === '' && document === '' ? null : { query, document };

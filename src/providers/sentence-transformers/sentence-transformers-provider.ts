@@ -6,24 +6,19 @@ import type {
   ProviderHealth,
 } from '../../core/embedding-provider.js';
 import type { EmbeddingSpace } from '../../core/embedding-space.js';
-import {
-  type AiProviderError,
-  InvalidInputError,
-  isAiProviderError,
-  MissingDependencyError,
-  ProviderError,
-} from '../../errors.js';
+import { InvalidInputError, isAiProviderError, MissingDependencyError, ProviderError } from '../../errors.js';
+import { leavableGenerator } from '../../internal/leavable-generator.js';
 import { requireText, requireTexts } from '../../internal/validate.js';
+import { requireInputType, requireSource } from './call-arguments.js';
+import { CircuitOpenError } from './crash-circuit.js';
 import { type EngineLease, EngineRegistry } from './engine-registry.js';
 import type { ModelManifest } from './model-manifest.js';
-import {
-  localModelOptionsFromEnv,
-  type ResolvedOptions,
-  resolveOptions,
-  type SentenceTransformersOptions,
-} from './options.js';
+import { OpenCalls } from './open-calls.js';
+import { type ResolvedOptions, resolveOptions, type SentenceTransformersOptions } from './options.js';
+import { withEnvironment } from './options-from-env.js';
 import { orderedStream } from './ordered-stream.js';
 import { normalize } from './pooling.js';
+import type { TextSource } from './text-chunks.js';
 
 /** Calls of so few texts overtake larger ones: somebody waits for them. As many as `auto` routing sends here. */
 const maxUrgentTexts = 10;
@@ -43,10 +38,12 @@ const maxUrgentTexts = 10;
 export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDisposable {
   readonly #options: ResolvedOptions;
   readonly #lease: EngineLease;
-  readonly #calls = new Set<AbortController>();
-  #isClosed = false;
+  readonly #calls = new OpenCalls(() => this.#closedError());
 
   /** Starts nothing: files are looked for and threads are started by the first call. @throws `InvalidInputError` for an unusable option. */
+  constructor(options?: SentenceTransformersOptions);
+  /** @internal */
+  constructor(options: SentenceTransformersOptions, engines: EngineRegistry);
   constructor(options: SentenceTransformersOptions = {}, engines: EngineRegistry = new EngineRegistry()) {
     this.#options = resolveOptions(options);
     this.#lease = engines.acquire(this.#options.engine);
@@ -64,7 +61,7 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
     options: SentenceTransformersOptions = {},
     env: Readonly<Record<string, string | undefined>> = process.env,
   ): SentenceTransformersProvider {
-    return new SentenceTransformersProvider({ ...localModelOptionsFromEnv(env), ...options });
+    return new SentenceTransformersProvider(withEnvironment(options, env));
   }
 
   /** Reads the model's files, which downloads or builds them where they are not cached; computes no vector. */
@@ -82,6 +79,7 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
    */
   async generateEmbeddings(texts: readonly string[], options: EmbeddingOptions = {}): Promise<EmbeddingResult> {
     const ownTexts = [...requireTexts(texts)];
+    requireInputType(options.inputType);
     this.#requireOwnModel(options.model);
     const started = performance.now();
     return this.#call(options.signal, async (signal) => {
@@ -109,37 +107,18 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
   }
 
   /**
-   * Embeds any number of texts in constant memory and yields their vectors in order. Reads ahead a few hundred texts; whoever stops
-   * iterating stops the work. Usage is recorded once, at the end.
+   * Embeds any number of texts in constant memory and yields their vectors in order, as soon as each is there: a source that pauses does
+   * not hold up the vectors of what it gave. Reads about a thousand texts ahead. Whoever stops iterating, aborts or closes stops the work
+   * at once, and a source that was not read to its end is told so. Usage is recorded once, at the end.
    *
    * @example
    * for await (const vector of provider.embedStream(linesOf(file))) await store(vector)
    */
-  async *embedStream(
+  embedStream(
     texts: Iterable<string> | AsyncIterable<string>,
     options: Pick<EmbeddingOptions, 'inputType' | 'signal'> = {},
   ): AsyncGenerator<Float32Array, void, undefined> {
-    const started = performance.now();
-    const stopped = new AbortController();
-    const signal = options.signal === undefined ? stopped.signal : AbortSignal.any([options.signal, stopped.signal]);
-    const total = { inputCount: 0, inputTokens: 0 };
-    const embeddingSpace = await this.embeddingSpace(options);
-    const embedChunk = async (chunk: readonly string[], firstPosition: number): Promise<readonly Float32Array[]> => {
-      for (const [index, text] of chunk.entries()) requireText(text, 'texts', firstPosition + index);
-      return this.#call(signal, async (callSignal) => {
-        const call = { inputType: options.inputType, isUrgent: false, signal: callSignal };
-        const { embeddings, usage } = await this.#embed(chunk, embeddingSpace, call);
-        total.inputCount += usage.inputCount;
-        total.inputTokens += usage.inputTokens;
-        return embeddings;
-      });
-    };
-    try {
-      yield* orderedStream(texts, embedChunk);
-    } finally {
-      stopped.abort(new Error('The stream was left.'));
-      if (total.inputCount > 0) await this.#record(total, started);
-    }
+    return leavableGenerator(options.signal, (signal) => this.#embedStream(texts, { ...options, signal }));
   }
 
   /** Whether the model's files are there and fit, and where it runs. Loads no weights and asks nothing of the network: a model that would have to be downloaded is unhealthy until it was. */
@@ -155,18 +134,46 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
         detail: `The model ${model} (${dimension} dimensions, ${dtype}) is here and ${where}.`,
       };
     } catch (error) {
+      if (options.signal?.aborted) return { status: 'unknown', detail: 'The check was aborted.' };
       return { status: 'unhealthy', detail: error instanceof Error ? error.message : 'An unknown failure.' };
     }
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    for (const call of this.#calls) call.abort(this.#closedError());
+    this.#calls.close();
     await this.#lease.release();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async *#embedStream(
+    texts: TextSource,
+    { inputType, signal }: { readonly inputType?: EmbeddingOptions['inputType']; readonly signal: AbortSignal },
+  ): AsyncGenerator<Float32Array, void, undefined> {
+    requireSource(texts);
+    requireInputType(inputType);
+    const started = performance.now();
+    const total = { inputCount: 0, inputTokens: 0 };
+    const embeddingSpace = await this.embeddingSpace({ signal });
+    const call = this.#calls.open(signal);
+    const embedChunk = async (chunk: readonly string[], firstPosition: number): Promise<readonly Float32Array[]> => {
+      for (const [index, text] of chunk.entries()) requireText(text, 'texts', firstPosition + index);
+      const chunkOptions = { inputType, isUrgent: false, signal: call.signal };
+      const { embeddings, usage } = await this.#embed(chunk, embeddingSpace, chunkOptions);
+      total.inputCount += usage.inputCount;
+      total.inputTokens += usage.inputTokens;
+      return embeddings;
+    };
+    try {
+      yield* orderedStream(texts, embedChunk, call.signal);
+    } catch (error) {
+      throw this.#toProviderError(error);
+    } finally {
+      call.end();
+      if (total.inputCount > 0) await this.#record(total, started);
+    }
   }
 
   async #embed(
@@ -235,33 +242,21 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
     return new ProviderError(`The provider ${this.id} was closed.`, { code: 'aborted_by_close', provider: this.id });
   }
 
-  /** Runs a call so that it ends at once when its caller aborts or the provider is closed. */
   async #call<Result>(signal: AbortSignal | undefined, run: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
-    signal?.throwIfAborted();
-    if (this.#isClosed) throw this.#closedError();
-    // Not AbortSignal.any: a signal that lives as long as the provider would collect one listener a call.
-    const call = new AbortController();
-    const forward = (): void => call.abort(signal?.reason);
-    signal?.addEventListener('abort', forward, { once: true });
-    this.#calls.add(call);
-    const aborted = new Promise<never>((_, reject) => {
-      call.signal.addEventListener('abort', () => reject(call.signal.reason), { once: true });
-    });
     try {
-      return await Promise.race([run(call.signal), aborted]);
+      return await this.#calls.run(signal, run);
     } catch (error) {
-      if (call.signal.aborted) throw call.signal.reason;
       throw this.#toProviderError(error);
-    } finally {
-      this.#calls.delete(call);
-      signal?.removeEventListener('abort', forward);
     }
   }
 
   #toProviderError(error: unknown): unknown {
-    if (!isAiProviderError(error) || error instanceof MissingDependencyError || error instanceof ProviderError)
-      return error;
-    const { code, isRetryable, cause } = error satisfies AiProviderError;
-    return new ProviderError(error.message, { code, isRetryable, cause, provider: this.id });
+    const isMeantForCaller = [InvalidInputError, MissingDependencyError, ProviderError].some(
+      (type) => error instanceof type,
+    );
+    if (!isAiProviderError(error) || isMeantForCaller) return error;
+    const { message, code, isRetryable, cause } = error;
+    const retryAfterMs = error instanceof CircuitOpenError ? error.retryAfterMs : undefined;
+    return new ProviderError(message, { code, isRetryable, cause, retryAfterMs, provider: this.id });
   }
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { loadPeer } from '../../internal/load-peer.js';
 import type { ModelManifest } from './model-manifest.js';
-import { enoughTokens, startsOf } from './text-start.js';
+import { enoughTokens, lookedAt, startsOf } from './text-start.js';
 import type { TokenizedTexts } from './worker-protocol.js';
 
 interface TokenizerLike {
@@ -12,9 +12,12 @@ interface TokenizerLike {
 interface TokenizerDefinition {
   readonly normalizer?: {
     readonly type?: string;
+    readonly clean_text?: boolean;
     readonly lowercase?: boolean;
     readonly handle_chinese_chars?: boolean;
   } | null;
+  readonly pre_tokenizer?: { readonly type?: string } | null;
+  readonly added_tokens?: readonly { readonly content: string }[];
 }
 
 type TokenizerSettings = Pick<ModelManifest, 'maxTokens' | 'poolsPrompt'>;
@@ -24,12 +27,14 @@ export class Tokenizer {
   readonly #tokenizer: TokenizerLike;
   readonly #settings: TokenizerSettings;
   readonly #closingTokens: readonly number[];
+  readonly #collapse: (text: string) => string;
   readonly #evenOut: (text: string) => string;
 
   constructor(tokenizer: TokenizerLike, definition: TokenizerDefinition, settings: TokenizerSettings) {
     this.#tokenizer = tokenizer;
     this.#settings = settings;
     this.#closingTokens = commonEnd(tokenizer.encode('').ids, tokenizer.encode('a').ids);
+    this.#collapse = collapse(definition);
     this.#evenOut = evenOut(definition);
   }
 
@@ -58,10 +63,11 @@ export class Tokenizer {
 
   encode(text: string): readonly number[] {
     const { maxTokens } = this.#settings;
+    const read = this.#collapse(lookedAt(text, maxTokens));
     let ids: readonly number[] = [];
-    for (const start of startsOf(text, maxTokens)) {
+    for (const start of startsOf(read, maxTokens)) {
       ids = this.#tokenizer.encode(this.#evenOut(start)).ids;
-      if (ids.length >= enoughTokens(start, text, maxTokens)) break;
+      if (ids.length >= enoughTokens(start, read, maxTokens)) break;
     }
     if (ids.length <= maxTokens) return ids;
     return [...ids.slice(0, maxTokens - this.#closingTokens.length), ...this.#closingTokens];
@@ -77,6 +83,18 @@ function commonEnd(left: readonly number[], right: readonly number[]): readonly 
   let count = 0;
   while (count < left.length && left.at(-1 - count) === right.at(-1 - count)) count++;
   return left.slice(left.length - count);
+}
+
+const runOfSpace = /[ \t\n\r]{2,}/g;
+
+/** Makes one space of many where the tokenizer takes them for one anyway, so that they do not use up what is looked at of a text. */
+function collapse({ normalizer, pre_tokenizer: preTokenizer, added_tokens: addedTokens = [] }: TokenizerDefinition) {
+  const splitsAtSpace =
+    normalizer?.type === 'BertNormalizer' &&
+    normalizer.clean_text !== false &&
+    preTokenizer?.type === 'BertPreTokenizer' &&
+    !addedTokens.some(({ content }) => /\s/.test(content));
+  return (text: string) => (splitsAtSpace ? text.replace(runOfSpace, ' ') : text);
 }
 
 /** A surrogate without its other half: no Unicode text holds one, and the Rust tokenizers cannot be given one. */

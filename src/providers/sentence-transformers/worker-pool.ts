@@ -1,5 +1,7 @@
-import { AiProviderError } from '../../errors.js';
+import { existsSync } from 'node:fs';
+import { AiProviderError, isAiProviderError } from '../../errors.js';
 import { memoizeAsync } from '../../internal/memoize-async.js';
+import { CrashCircuit } from './crash-circuit.js';
 import type { DownloadProgress } from './hub/hub-settings.js';
 import type { ModelManifest } from './model-manifest.js';
 import type { ModelSource } from './model-source.js';
@@ -15,9 +17,6 @@ export interface WorkerPoolOptions {
   readonly onDownloadProgress: ((progress: DownloadProgress) => void) | undefined;
 }
 
-const crashesToOpenCircuit = 3;
-const circuitOpenMs = 30_000;
-
 /**
  * The threads of one model: one that finds its files and tokenises, and others that run it. Started when they are needed, replaced when they crash, ended
  * when they idle. A tokenizer in every thread would keep an urgent text waiting for a run before its own.
@@ -30,25 +29,27 @@ export class WorkerPool {
   #loadedTokenizer: Promise<WorkerHandle> | undefined;
   readonly #ready = new Set<WorkerHandle>();
   readonly #starting = new Set<WorkerHandle>();
-  #crashesInARow = 0;
-  #circuitOpenUntil = 0;
+  readonly #circuit = new CrashCircuit();
   #idleTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
-  #isResolved = false;
+  #findFiles = this.#makeFinder();
+  /** What `#findFiles` found. */
+  #found: ModelManifest | undefined;
   #device: DeviceReport | undefined;
 
   /** Finds the model's files, once. */
-  readonly manifest = memoizeAsync(async (): Promise<ModelManifest> => {
-    this.checkCircuit();
-    const { source, onDownloadProgress } = this.#options;
-    const manifest = await this.#tokenizerThread().request({ type: 'resolve', source }, [], onDownloadProgress);
-    this.#isResolved = true;
-    return manifest;
-  });
+  manifest(): Promise<ModelManifest> {
+    return this.#findFiles();
+  }
 
-  /** The manifest as far as it can be had without the network. @throws `model_unavailable` where the Hub would have to be asked. */
+  /**
+   * The manifest as far as it can be had without the network and without a crash.
+   *
+   * @throws `model_unavailable` where the Hub would have to be asked, `circuit_open`.
+   */
   async localManifest(): Promise<ModelManifest> {
-    if (this.#isResolved) return this.manifest();
+    this.checkCircuit();
+    if (this.#found !== undefined && existsSync(this.#found.modelFile)) return this.#found;
     const { source } = this.#options;
     const worker = new WorkerHandle(() => {});
     try {
@@ -92,12 +93,12 @@ export class WorkerPool {
 
   /** @throws an error with code `circuit_open` while several crashes in a row are fresh. */
   checkCircuit(): void {
-    if (performance.now() < this.#circuitOpenUntil) throw this.#circuitError();
+    this.#circuit.check();
   }
 
   /** A run succeeded. */
   noteSuccess(): void {
-    this.#crashesInARow = 0;
+    this.#circuit.noteSuccess();
   }
 
   /** Ends the threads after the idle time, unless work comes before. */
@@ -131,18 +132,49 @@ export class WorkerPool {
     return this.#ready.size + this.#starting.size;
   }
 
-  #circuitError(): AiProviderError {
-    return new AiProviderError(
-      `The local model is not tried for ${circuitOpenMs / 1000} seconds: its worker thread crashed ${crashesToOpenCircuit} times in a row.`,
-      { code: 'circuit_open', isRetryable: true },
-    );
+  #makeFinder(): () => Promise<ModelManifest> {
+    return memoizeAsync(async () => {
+      this.checkCircuit();
+      const { source, onDownloadProgress } = this.#options;
+      this.#found = await this.#tokenizerThread().request({ type: 'resolve', source }, [], onDownloadProgress);
+      return this.#found;
+    });
+  }
+
+  /** Has a thread load its part of the model. Where that fails, the files are looked for once more: they may have been removed. */
+  async #load<Loaded>(load: (manifest: ModelManifest) => Promise<Loaded>): Promise<Loaded> {
+    const findFiles = this.#findFiles;
+    const manifest = await findFiles();
+    try {
+      return await load(manifest);
+    } catch (error) {
+      // While another thread runs the model, it stays what it is.
+      if (!isUnavailable(error) || this.#isClosed || this.#ready.size > 0) throw error;
+      if (this.#findFiles === findFiles) this.#forgetFiles();
+      const again = await this.manifest();
+      if (again.revision === manifest.revision) return load(again);
+      throw new AiProviderError(
+        `The files of the model ${manifest.model} were replaced by others while it was in use.`,
+        {
+          code: 'model_unavailable',
+          isRetryable: true,
+          cause: error,
+        },
+      );
+    }
+  }
+
+  #forgetFiles(): void {
+    this.#findFiles = this.#makeFinder();
+    this.#found = undefined;
+    this.#loadedTokenizer = undefined;
   }
 
   #tokenizerThread(): WorkerHandle {
     if (this.#tokenizer !== undefined) return this.#tokenizer;
-    const worker = new WorkerHandle(() => {
+    const worker = new WorkerHandle((error) => {
       this.#forgetTokenizer();
-      this.#noteCrash();
+      this.#noteCrash(error);
     });
     this.#tokenizer = worker;
     return worker;
@@ -150,10 +182,11 @@ export class WorkerPool {
 
   async #loadTokenizer(): Promise<WorkerHandle> {
     try {
-      const manifest = await this.manifest();
-      const worker = this.#tokenizerThread();
-      await worker.request({ type: 'load_tokenizer', manifest });
-      return worker;
+      return await this.#load(async (manifest) => {
+        const worker = this.#tokenizerThread();
+        await worker.request({ type: 'load_tokenizer', manifest });
+        return worker;
+      });
     } catch (error) {
       this.#loadedTokenizer = undefined;
       throw error;
@@ -170,22 +203,20 @@ export class WorkerPool {
   #grow(): void {
     if (this.#isClosed || this.#starting.size > 0 || this.workerCount >= this.maxWorkers) return;
     // Its thread first: everything waits for the files.
-    const manifest = this.manifest();
-    const worker: WorkerHandle = new WorkerHandle(() => {
+    this.#tokenizerThread();
+    const worker: WorkerHandle = new WorkerHandle((error) => {
       this.#ready.delete(worker);
       this.#starting.delete(worker);
-      this.#noteCrash();
+      this.#noteCrash(error);
     });
     this.#starting.add(worker);
-    manifest.then(
-      (found) => this.#load(worker, found),
-      (error) => this.#giveUp(worker, error),
-    );
+    void this.#loadModel(worker);
   }
 
-  async #load(worker: WorkerHandle, manifest: ModelManifest): Promise<void> {
+  async #loadModel(worker: WorkerHandle): Promise<void> {
+    const { session } = this.#options;
     try {
-      this.#device = await worker.request({ type: 'load_model', manifest, session: this.#options.session });
+      this.#device = await this.#load((manifest) => worker.request({ type: 'load_model', manifest, session }));
       if (!this.#starting.delete(worker)) return;
       this.#ready.add(worker);
       this.#onChange();
@@ -200,12 +231,9 @@ export class WorkerPool {
     if (this.workerCount === 0) this.#onStartFailure(error);
   }
 
-  #noteCrash(): void {
-    if (++this.#crashesInARow >= crashesToOpenCircuit) {
-      this.#crashesInARow = 0;
-      this.#circuitOpenUntil = performance.now() + circuitOpenMs;
-      this.#onStartFailure(this.#circuitError());
-    }
+  #noteCrash(error: AiProviderError): void {
+    const circuitOpen = this.#circuit.noteCrash(error);
+    if (circuitOpen !== undefined) this.#onStartFailure(circuitOpen);
     this.#onChange();
   }
 
@@ -216,4 +244,8 @@ export class WorkerPool {
     this.#starting.clear();
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return isAiProviderError(error) && error.code === 'model_unavailable';
 }

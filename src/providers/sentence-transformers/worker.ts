@@ -1,14 +1,20 @@
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
+import { isAiProviderError } from '../../errors.js';
 import { EmbeddingModel } from './embedding-model.js';
+import type { ModelManifest } from './model-manifest.js';
 import { resolveModel } from './model-source.js';
 import { type GuardState, runNative } from './native-guard.js';
 import { Tokenizer } from './tokenizer.js';
+import { firstLine, unusableModel } from './unusable-model.js';
 import { serializeError, type WorkerRequest, type WorkerResponse } from './worker-protocol.js';
 
 const port = parentPort!;
 const guard = workerData as GuardState;
 const waiting: WorkerRequest[] = [];
+/** Requests that have begun and that nobody waits for any more. */
+const withdrawn = new Set<number>();
+const begun = new Set<number>();
 let isBusy = false;
 let tokenizer: Tokenizer | undefined;
 let model: EmbeddingModel | undefined;
@@ -19,6 +25,7 @@ port.on('message', (request: WorkerRequest) => {
   if (request.type === 'cancel') {
     const index = waiting.findIndex(({ id }) => id === request.target);
     if (index >= 0) waiting.splice(index, 1);
+    else if (begun.has(request.target)) withdrawn.add(request.target);
     return;
   }
   waiting.push(request);
@@ -36,12 +43,13 @@ async function work(): Promise<void> {
   isBusy = false;
 }
 
-/** Between the runs of a large request, the urgent ones that came meanwhile. */
-async function serveUrgent(): Promise<void> {
+/** Between the runs of a large request: serves the urgent ones that came meanwhile. @throws where the large one was withdrawn. */
+async function betweenRuns(requestId: number): Promise<void> {
   await setImmediate();
   for (let index = waiting.findIndex(isUrgent); index >= 0; index = waiting.findIndex(isUrgent)) {
     await answer(waiting.splice(index, 1)[0]!);
   }
+  if (withdrawn.has(requestId)) throw new Error('the request was withdrawn');
 }
 
 /** Urgent requests first, then the order of arrival. */
@@ -55,12 +63,13 @@ function isUrgent(request: WorkerRequest): boolean {
 
 async function answer(request: WorkerRequest): Promise<void> {
   const { id } = request;
+  begun.add(id);
   try {
     if (request.type === 'resolve') {
       const value = await resolveModel(request.source, (progress) => respond({ id, progress }));
       respond({ id, value });
     } else if (request.type === 'load_tokenizer') {
-      tokenizer = await Tokenizer.load(request.manifest);
+      tokenizer = await loadTokenizer(request.manifest);
       respond({ id, value: null });
     } else if (request.type === 'load_model') {
       model = await runNative(guard, () => EmbeddingModel.load(request.manifest, request.session));
@@ -70,11 +79,23 @@ async function answer(request: WorkerRequest): Promise<void> {
       respond({ id, value }, [value.tokenIds.buffer, value.lengths.buffer, value.skipped.buffer]);
     } else if (request.type === 'run') {
       const started = performance.now();
-      const vectors = await runNative(guard, () => model!.embed(request.texts, serveUrgent));
+      const vectors = await runNative(guard, () => model!.embed(request.texts, () => betweenRuns(id)));
       respond({ id, value: { vectors, milliseconds: performance.now() - started } }, [vectors.buffer]);
     }
   } catch (error) {
     respond({ id, error: serializeError(error) });
+  }
+  begun.delete(id);
+  withdrawn.delete(id);
+}
+
+async function loadTokenizer(manifest: ModelManifest): Promise<Tokenizer> {
+  try {
+    return await Tokenizer.load(manifest);
+  } catch (cause) {
+    if (isAiProviderError(cause)) throw cause;
+    const reason = `the file ${manifest.tokenizerFile} could not be loaded: ${firstLine(cause)}`;
+    throw unusableModel(manifest, reason, cause);
   }
 }
 

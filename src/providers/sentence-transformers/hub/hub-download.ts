@@ -3,6 +3,7 @@ import { type FileHandle, mkdir, open, readdir, rename, stat } from 'node:fs/pro
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AiProviderError } from '../../../errors.js';
+import { requirePathInside } from '../model-files.js';
 import { type HubResponse, requestFromHub, stallTimeoutMs } from './hub-request.js';
 import type { DownloadProgress, HubSettings } from './hub-settings.js';
 
@@ -18,16 +19,17 @@ export interface HubFile {
 const abandonedAfterMs = 600_000;
 
 /**
- * Downloads a file to `target`. What an earlier attempt got, of this process or of one that was killed, is kept in `partialFolder` and
- * resumed; the checksum is compared where the Hub gives one. `target` appears in full or not at all.
+ * Downloads a file into `folder`. What an earlier attempt got, of this process or of one that was killed, is kept in `partialFolder` and
+ * resumed; the checksum is compared where the Hub gives one. The file appears in full or not at all.
  */
 export async function downloadFromHub(
   file: HubFile,
-  target: string,
+  folder: string,
   partialFolder: string,
   settings: HubSettings,
   onProgress: (progress: DownloadProgress) => void,
 ): Promise<void> {
+  const target = join(folder, requirePathInside(file.name));
   await mkdir(partialFolder, { recursive: true });
   await mkdir(dirname(target), { recursive: true });
   const name = createHash('sha256').update(`${file.model}/${file.commit}/${file.name}`).digest('hex');
@@ -88,7 +90,7 @@ async function fetchRest(
   const stall = new StallTimer();
   try {
     const { size } = await handle.stat();
-    const path = `${model}/resolve/${commit}/${name}`;
+    const path = `${model}/resolve/${commit}/${name.split('/').map(encodeURIComponent).join('/')}`;
     const answer = await request(path, settings, stall, size);
     let loadedBytes = answer.response.status === 206 ? size : 0;
     if (loadedBytes === 0) await handle.truncate(0);

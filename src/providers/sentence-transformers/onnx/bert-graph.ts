@@ -24,12 +24,15 @@ export function parseBertConfig(config: Readonly<Record<string, unknown>>): Bert
     if (typeof value !== 'number' || !(value > 0)) throw new Error(`config.json has no positive number ${name}`);
     return value;
   };
-  return {
-    hiddenSize: number('hidden_size'),
-    layers: number('num_hidden_layers'),
-    heads: number('num_attention_heads'),
-    layerNormEpsilon: number('layer_norm_eps'),
-  };
+  const [hiddenSize, layers, heads] = [
+    number('hidden_size'),
+    number('num_hidden_layers'),
+    number('num_attention_heads'),
+  ];
+  if (![layers, heads, hiddenSize / heads].every(Number.isInteger)) {
+    throw new Error(`config.json has ${layers} layers with ${heads} heads for a hidden_size of ${hiddenSize}`);
+  }
+  return { hiddenSize, layers, heads, layerNormEpsilon: number('layer_norm_eps') };
 }
 
 /** A linear layer as a graph needs it: `output = input * weight + bias`. */

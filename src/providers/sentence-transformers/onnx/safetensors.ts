@@ -38,20 +38,14 @@ export class Safetensors {
     }
     // Not `bytes.subarray`: a Buffer's `slice` would not copy, and a tensor must start at an aligned offset.
     const data = new Uint8Array(bytes.buffer, bytes.byteOffset + 8 + headerBytes, bytes.byteLength - 8 - headerBytes);
-    const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + headerBytes))) as Record<
-      string,
-      TensorEntry
-    >;
-    const entries = new Map<string, TensorEntry>();
-    for (const [name, entry] of Object.entries(header)) {
-      if (name === '__metadata__') continue;
-      const [start, end] = entry.data_offsets;
-      if (!(start >= 0 && start <= end && end <= data.byteLength)) {
-        throw new Error(`the tensor ${name} lies outside of the safetensors file`);
-      }
-      entries.set(name, entry);
+    const header: unknown = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + headerBytes)));
+    if (typeof header !== 'object' || header === null || Array.isArray(header)) {
+      throw new Error('the safetensors header is not an object');
     }
-    return new Safetensors(entries, data);
+    const entries = Object.entries(header).filter(([name]) => name !== '__metadata__');
+    for (const [name, entry] of entries) requireEntry(name, entry);
+    requireContiguous(entries, data.byteLength);
+    return new Safetensors(new Map(entries), data);
   }
 
   get names(): readonly string[] {
@@ -70,13 +64,9 @@ export class Safetensors {
 
   /** The values as float32, in a copy. @throws an Error where the tensor is absent or of another type than float. */
   float32(name: string): Float32Array {
-    const { dtype, shape, data_offsets } = this.#entry(name);
+    const { dtype, data_offsets } = this.#entry(name);
     const bytes = this.#data.slice(data_offsets[0], data_offsets[1]);
-    const count = shape.reduce((product, size) => product * size, 1);
-    const width = { F32: 4, F16: 2, BF16: 2 }[dtype];
-    if (width === undefined) throw new Error(`the tensor ${name} is ${dtype}; F32, F16 and BF16 can be read`);
-    if (bytes.byteLength !== count * width)
-      throw new Error(`the tensor ${name} has ${bytes.byteLength} bytes for ${count} values`);
+    if (!widths.has(dtype)) throw new Error(`the tensor ${name} is ${dtype}; F32, F16 and BF16 can be read`);
     if (dtype === 'F32') return new Float32Array(bytes.buffer);
     const halves = new Uint16Array(bytes.buffer);
     const bits = dtype === 'BF16' ? Uint32Array.from(halves, (half) => half << 16) : widenHalves(halves);
@@ -88,6 +78,50 @@ export class Safetensors {
     if (entry === undefined) throw new Error(`the safetensors file has no tensor ${name}`);
     return entry;
   }
+}
+
+/** Bytes a value, of the types that can be read. */
+const widths: ReadonlyMap<string, number> = new Map([
+  ['F32', 4],
+  ['F16', 2],
+  ['BF16', 2],
+]);
+
+/** @throws an Error unless the entry has the form that the format demands. */
+function requireEntry(name: string, entry: TensorEntry | null): void {
+  const { dtype, shape, data_offsets: offsets } = entry ?? {};
+  const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+  const isWhole = Array.isArray(shape) && shape.every(isCount) && Array.isArray(offsets) && offsets.every(isCount);
+  if (typeof dtype !== 'string' || !isWhole || offsets.length !== 2) {
+    throw new Error(`the tensor ${name} is not described as the safetensors format demands`);
+  }
+  const count = shape.reduce((product: number, size: number) => product * size, 1);
+  const bytes = offsets[1] - offsets[0];
+  if (widths.has(dtype) && bytes !== count * widths.get(dtype)!) {
+    throw new Error(`the tensor ${name} has ${bytes} bytes for ${count} values`);
+  }
+}
+
+/** @throws an Error unless the tensors lie one after the other and fill the file: two that overlap would pass for whole weights. */
+function requireContiguous(entries: readonly (readonly [string, TensorEntry])[], byteLength: number): void {
+  const ordered = entries.map(
+    ([
+      name,
+      {
+        data_offsets: [start, end],
+      },
+    ]) => ({ name, start, end }),
+  );
+  ordered.sort((left, right) => left.start - right.start || left.end - right.end);
+  let position = 0;
+  for (const { name, start, end } of ordered) {
+    if (end > byteLength) throw new Error(`the tensor ${name} lies outside of the safetensors file`);
+    if (start !== position || end < start) {
+      throw new Error(`the tensor ${name} starts at byte ${start}, where ${position} is the next`);
+    }
+    position = end;
+  }
+  if (position !== byteLength) throw new Error(`the safetensors file has ${byteLength - position} bytes of no tensor`);
 }
 
 let halfBits: Uint32Array | undefined;

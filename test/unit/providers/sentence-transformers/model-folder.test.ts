@@ -54,6 +54,7 @@ describe('describeModelFolder', () => {
     ['cls', 'cls'],
     ['max', 'max'],
     ['lasttoken', 'last_token'],
+    [['mean'], 'mean'],
   ])('reads the newer pooling_mode %s', async (mode, pooling) => {
     await write('1_Pooling/config.json', { embedding_dimension: 384, pooling_mode: mode, include_prompt: false });
     expect(await describeModelFolder(folder)).toMatchObject({ pooling, poolsPrompt: false });
@@ -90,6 +91,7 @@ describe('describeModelFolder', () => {
     ],
     [{ prompts: { query: '', document: '' } }, null],
     [{ prompts: {}, default_prompt_name: null }, null],
+    [{ prompts: null, default_prompt_name: 'constructor' }, null],
   ])('prompts %j', async (config, prompts) => {
     await write('config_sentence_transformers.json', config);
     expect(await describeModelFolder(folder)).toMatchObject({ prompts });
@@ -99,11 +101,35 @@ describe('describeModelFolder', () => {
     ['config.json', '{', /config\.json is not JSON/],
     ['config.json', {}, /no hidden_size/],
     ['modules.json', [module('Transformer'), module('Dense', '2_Dense')], /a module Dense/],
-    ['1_Pooling/config.json', { pooling_mode_mean_sqrt_len_tokens: true }, /mean_sqrt_len_tokens is not supported/],
-    ['1_Pooling/config.json', { pooling_mode_mean_tokens: true, pooling_mode_max_tokens: true }, /with/],
+    ['config.json', [], /config\.json is not an object/],
+    ['config.json', 'null', /config\.json is not an object/],
+    ['config.json', { hidden_size: 0.5 }, /config\.json has the hidden_size 0\.5/],
+    ['modules.json', { idx: 0 }, /modules\.json is not a list/],
+    ['modules.json', [null], /modules\.json has a module undefined/],
+    ['modules.json', [module('Transformer')], /modules\.json has no module Pooling/],
+    ['modules.json', [module('Transformer', '0_Transformer')], /modules\.json has its Transformer in the folder 0_T/],
+    ['modules.json', [module('Pooling', '../other')], /\.\.\/other" leads out/],
+    ['modules.json', [module('Transformer'), module('Pooling', '2_Own')], /2_Own\/config\.json is missing/],
+    ['1_Pooling/config.json', { pooling_mode_mean_sqrt_len_tokens: true }, /1_Pooling.*mean_sqrt_len_tokens/],
+    ['1_Pooling/config.json', { pooling_mode_mean_tokens: true, pooling_mode_max_tokens: true }, /1_Pooling.* with /],
+    ['1_Pooling/config.json', { pooling_mode: 'constructor' }, /1_Pooling.*the pooling constructor/],
+    ['1_Pooling/config.json', { pooling_mode: ['mean', 'cls'] }, /1_Pooling.*the pooling mean with cls/],
+    ['1_Pooling/config.json', {}, /1_Pooling.*the pooling of no kind/],
+    ['sentence_bert_config.json', { do_lower_case: true }, /sentence_bert_config\.json has do_lower_case/],
   ])('%s with %j is an error that names it', async (name, value, message) => {
     await write(name, value);
     await expect(describeModelFolder(folder)).rejects.toThrow(message);
+  });
+
+  it.each([
+    { type: 'BertNormalizer', lowercase: true },
+    { type: 'Sequence', normalizers: [{ type: 'NFD' }, { type: 'Lowercase' }] },
+  ])('do_lower_case asks for nothing more than the tokenizer %j does', async (normalizer) => {
+    await write('sentence_bert_config.json', { do_lower_case: true });
+    await write('tokenizer.json', { normalizer });
+    expect(await describeModelFolder(folder)).toMatchObject({ dimension: 384 });
+    await write('tokenizer.json', { normalizer: { type: 'BertNormalizer', lowercase: false } });
+    await expect(describeModelFolder(folder)).rejects.toThrow(/do_lower_case/);
   });
 
   it.each(['config.json', 'tokenizer.json'])('a missing %s is named', async (name) => {

@@ -1,12 +1,42 @@
 import { describe, expect, it } from 'vitest';
 import type { Integration } from '../../../../src/core/integration-repository.js';
+import { resolveOptions } from '../../../../src/providers/sentence-transformers/options.js';
 import { sentenceTransformersKind } from '../../../../src/providers/sentence-transformers/sentence-transformers-kind.js';
 import { SentenceTransformersProvider } from '../../../../src/providers/sentence-transformers/sentence-transformers-provider.js';
 
 /** A folder that does not exist: whatever is thrown here was thrown before a file was looked for. */
-const nowhere = { modelFolder: '/nonexistent/model', cacheFolder: '/nonexistent/cache' };
+const nowhere = { modelFolders: { 'all-MiniLM-L6-v2': '/nonexistent/model' }, cacheFolder: '/nonexistent/cache' };
+
+const weights = { packageName: '@acme/weights', sha256: '0'.repeat(64), maxTokens: 128 };
 
 describe('options', () => {
+  it.each([
+    [60_000, 60_000],
+    [1e12, 2 ** 31 - 1],
+    [Number.POSITIVE_INFINITY, 2 ** 31 - 1],
+  ])('idleTimeoutMs %d is one that a timer can take', (idleTimeoutMs, expected) => {
+    expect(resolveOptions({ idleTimeoutMs }).engine.idleTimeoutMs).toBe(expected);
+  });
+
+  it.each([
+    [undefined, undefined],
+    [{}, null],
+    [{ query: '', document: '' }, null],
+    [{ query: 'q: ' }, { query: 'q: ', document: '' }],
+  ])('prompts %j are %j in the embedding space', (prompts, expected) => {
+    expect(resolveOptions({ prompts }).prompts).toEqual(expected);
+  });
+
+  it.each([
+    ['sentence-transformers/tiny', 'tiny'],
+    ['tiny', 'sentence-transformers/tiny'],
+  ])('a model named %s is the one that folders and packages name %s', (model, name) => {
+    const options = { model, modelFolders: { [name]: '/models/tiny' }, weightsPackages: { [name]: weights } };
+    const { source } = resolveOptions(options).engine;
+    expect(source.modelFolder).toBe('/models/tiny');
+    expect(source.weightsPackages[source.hubId]).toEqual(weights);
+  });
+
   it.each([
     [{ model: '' }, /`model` to be a non-empty string, got an empty string/],
     [{ model: '../etc/passwd' }, /model id/],
@@ -22,6 +52,24 @@ describe('options', () => {
     [{ normalizeEmbeddings: 'yes' as never }, /`normalizeEmbeddings` to be a boolean/],
     [{ cacheFolder: '' }, /`cacheFolder`/],
     [{ id: '' }, /`id`/],
+    [{ modelFolder: '/models/mine' }, /`model` beside `modelFolder`/],
+    [{ revision: '../main' }, /`revision` to be the name of a branch/],
+    [{ revision: '/etc' }, /`revision` to be the name of a branch/],
+    [{ revision: 'a\\b' }, /`revision` to be the name of a branch/],
+    [{ prompts: { query: 7 as never } }, /`prompts` to be an object of two strings/],
+    [{ prompts: { passage: 'p: ' } as never }, /`prompts` to be an object of two strings/],
+    [{ prompts: 'query: ' as never }, /`prompts` to be an object of two strings/],
+    [{ prompts: [] as never }, /`prompts` to be an object of two strings/],
+    [{ prompts: null as never }, /`prompts` to be an object of two strings/],
+    [
+      { weightsPackages: { 'acme/a': { ...weights, sha256: undefined as never } } },
+      /\['acme\/a'\]\.sha256` to be 64 hex/,
+    ],
+    [{ weightsPackages: { 'acme/a': { ...weights, packageName: '' } } }, /\.packageName` to be a non-empty string/],
+    [{ weightsPackages: { 'acme/a': { ...weights, maxTokens: 0 } } }, /\.maxTokens` to be a positive/],
+    [{ weightsPackages: { 'acme/a': null as never } }, /\.packageName`/],
+    [{ weightsPackages: { '../a': weights } }, /model id/],
+    [{ modelFolders: { '../a': '/models' } }, /model id/],
   ])('%j is refused', (options, message) => {
     expect(() => new SentenceTransformersProvider(options)).toThrow(message);
   });
@@ -89,6 +137,8 @@ describe('sentenceTransformersKind', () => {
     { dtype: 'float32' },
     { dimensions: 0.5 },
     { revision: '' },
+    { prompts: 'query: ' },
+    { prompts: { passage: 'passage: ' } },
   ])('a row with %j is invalid_config and names the row', async (aiModelConfig) => {
     await expect(async () => create({ aiModelConfig })).rejects.toMatchObject({
       code: 'invalid_config',

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { startsOf } from '../../../../src/providers/sentence-transformers/text-start.js';
+import { lookedAt, startsOf } from '../../../../src/providers/sentence-transformers/text-start.js';
 import { Tokenizer } from '../../../../src/providers/sentence-transformers/tokenizer.js';
 import { BertReferenceTokenizer } from '../../../helpers/bert-reference-tokenizer.js';
 
@@ -13,6 +13,20 @@ let reference: BertReferenceTokenizer;
 beforeAll(async () => {
   tokenizer = await Tokenizer.load({ tokenizerFile: file.pathname, maxTokens, poolsPrompt: true });
   reference = new BertReferenceTokenizer(JSON.parse(readFileSync(file, 'utf8')).model.vocab);
+});
+
+describe('lookedAt', () => {
+  it('is all of a text as long as it may be, and one character more of a longer one', () => {
+    expect(lookedAt('a'.repeat(4096), maxTokens)).toHaveLength(4096);
+    expect(lookedAt('a'.repeat(5000), maxTokens)).toHaveLength(4097);
+  });
+
+  it('does not count white space', () => {
+    const text = `${' \n'.repeat(10_000)}${'a b\t'.repeat(10_000)}`;
+    const read = lookedAt(text, maxTokens);
+    expect(text.startsWith(read)).toBe(true);
+    expect(read.replace(/\s/g, '')).toHaveLength(4097);
+  });
 });
 
 describe('startsOf', () => {
@@ -40,6 +54,12 @@ describe('long texts have the token ids of the whole text', () => {
     ['unknown long words', `${'x'.repeat(150)} `.repeat(25)],
     ['combining marks', 'e\u0301'.repeat(2000)],
     ['special tokens', '[SEP][CLS]'.repeat(300)],
+    ['more spaces first than are looked at', `${' '.repeat(70_000)}hello world`],
+    ['more white space between words than is looked at', `hello${' \t\r\n'.repeat(20_000)}world`],
+    [
+      'white space that is none to everybody',
+      `a${'\ufeff '.repeat(2000)}b${'\u00a0\u3000'.repeat(20)}c${'\u000b'.repeat(50)}d`,
+    ],
   ])('%s', (_, text) => {
     expect([...tokenizer.encode(text)]).toEqual(reference.encode(text, maxTokens));
   });
@@ -50,6 +70,8 @@ describe('long texts have the token ids of the whole text', () => {
       'word ',
       '漢',
       ' '.repeat(40),
+      '\n\t \r\n',
+      '\ufeff',
       'antidisestablishmentarianism',
       '[SEP]',
       '\u0301',

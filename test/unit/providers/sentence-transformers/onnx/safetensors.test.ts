@@ -12,6 +12,11 @@ function file(header: unknown, data: Uint8Array = new Uint8Array()): Uint8Array 
 
 const tensor = (dtype: string, shape: number[], bytes: number) => ({ t: { dtype, shape, data_offsets: [0, bytes] } });
 
+const word = { dtype: 'F32', shape: [1], data_offsets: [0, 4] };
+/** A file with the tensor `t`, described otherwise than it should be, and others. */
+const described = (fields: object, others: object = {}, bytes = 4) =>
+  file({ t: { ...word, ...fields }, ...others }, new Uint8Array(bytes));
+
 describe('values', () => {
   it('float32 as they are', () => {
     const values = Float32Array.of(1.5, -2.25, 3e38);
@@ -58,6 +63,21 @@ describe('damaged files', () => {
     ['an empty file', new Uint8Array(), /at least 8 bytes/],
     ['a header longer than the file', Uint8Array.of(255, 0, 0, 0, 0, 0, 0, 0, 123), /header claims 255 bytes/],
     ['a tensor outside of the file', file(tensor('F32', [3], 12)), /t lies outside/],
+    ['a header that is null', file(null), /header is not an object/],
+    ['a header that is a list', file([]), /header is not an object/],
+    ['a tensor that is null', file({ t: null }), /t is not described/],
+    ['offsets that are strings', described({ data_offsets: ['0', '4'] }), /t is not described/],
+    ['offsets between bytes', described({ data_offsets: [0.5, 4.5] }), /t is not described/],
+    ['three offsets', described({ data_offsets: [0, 4, 4] }), /t is not described/],
+    ['no offsets', described({ data_offsets: undefined }), /t is not described/],
+    ['a negative shape', described({ shape: [-1, -1] }), /t is not described/],
+    ['no shape', described({ shape: undefined }), /t is not described/],
+    ['a type that is no string', described({ dtype: 1 }), /t is not described/],
+    ['a shape that does not fit', described({ shape: [3] }), /4 bytes for 3 values/],
+    ['an end before the start', described({ dtype: 'I8', data_offsets: [4, 0] }), /starts at byte 4/],
+    ['two tensors in one place', described({}, { u: word }), /u starts at byte 0, where 4 is the next/],
+    ['a gap', described({ data_offsets: [4, 8] }, {}, 8), /t starts at byte 4, where 0 is the next/],
+    ['bytes of no tensor', described({}, {}, 6), /2 bytes of no tensor/],
     [
       'a header that is not JSON',
       Buffer.concat([Buffer.from([2, 0, 0, 0, 0, 0, 0, 0]), Buffer.from('{x')]),
@@ -67,11 +87,9 @@ describe('damaged files', () => {
     expect(() => Safetensors.parse(bytes)).toThrow(message);
   });
 
-  it.each([
-    ['another type', tensor('I64', [1], 8), 8, /is I64/],
-    ['a shape that does not fit', tensor('F32', [3], 8), 8, /8 bytes for 3 values/],
-  ])('%s is an error when the tensor is read', (_, header, bytes, message) => {
-    expect(() => Safetensors.parse(file(header, new Uint8Array(bytes))).float32('t')).toThrow(message);
+  it('another type is an error when the tensor is read', () => {
+    const parsed = Safetensors.parse(file(tensor('I64', [1], 8), new Uint8Array(8)));
+    expect(() => parsed.float32('t')).toThrow(/is I64/);
   });
 
   it('no bytes make it crash in another way than by an Error', () => {
