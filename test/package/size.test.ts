@@ -9,7 +9,7 @@ const manifest = JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), '
 };
 
 /** Bytes of minified JavaScript that a host loads with `import '@pulse/ai-providers'`, before it calls anything. */
-const limit = 160_000;
+const limit = 200_000;
 
 it(`loads at most ${limit} bytes with the root import`, async () => {
   const entry = join(repositoryRoot, 'dist', 'index.js');
