@@ -1,4 +1,5 @@
 import type { VectorStore } from '../core/vector-store.js';
+import { isAiProviderError } from '../errors.js';
 
 /** What an attacker chooses; each method takes what it has a use for. */
 export interface Attack {
@@ -113,10 +114,60 @@ export const isolationCases: Readonly<Record<string, IsolationCase>> = {
       }
     },
   },
+  // The methods of what a rebuild returns, beside those that the case above calls.
+  'rebuildCollection().upsertVectorsBatch': {
+    changes: true,
+    isSlow: true,
+    run: async (store, { tenantId, tableName, recordIds }) => {
+      const rebuild = await store.rebuildCollection!(tenantId, tableName);
+      const records = recordIds.map((recordId) => ({ recordId, vector }));
+      const outcome = await codeOf(rebuild.upsertVectorsBatch(tenantId + 1, records));
+      await rebuild.abort();
+      if (outcome !== 'isolation_violated')
+        throw new Error(`records of another tenant in a tenant's build: ${outcome}`);
+    },
+  },
+  'rebuildCollection().commit': {
+    changes: true,
+    isSlow: true,
+    run: async (store, { tenantId, tableName, recordIds }) => {
+      const rebuild = await store.rebuildCollection!(tenantId, tableName);
+      await rebuild.upsertVectorsBatch(
+        tenantId,
+        recordIds.map((recordId) => ({ recordId, vector })),
+      );
+      return rebuild.commit();
+    },
+  },
+  'rebuildCollection().abort': {
+    changes: true,
+    isSlow: true,
+    run: async (store, { tenantId, tableName }) => (await store.rebuildCollection!(tenantId, tableName)).abort(),
+  },
+  // An operator's call, for all tenants: a build that lacks one of them must not take the place of what serves.
+  rebuildSharedCollection: {
+    changes: true,
+    isSlow: true,
+    run: async (store, { tenantId, tableName, recordIds }) => {
+      // Where no tenant shares the table there is nothing to build.
+      const rebuild = await store.rebuildSharedCollection!(tableName).catch(() => undefined);
+      if (rebuild === undefined) return [];
+      const records = recordIds.map((recordId) => ({ recordId, vector }));
+      const ids = await rebuild.upsertVectorsBatch(tenantId, records);
+      const outcome = await codeOf(rebuild.commit());
+      await rebuild.abort();
+      if (outcome !== 'vector_store_failed') throw new Error(`a build without the others' points: ${outcome}`);
+      return ids;
+    },
+  },
   bulkLoad: {
     changes: true,
     run: (store, { tenantId, tableName, recordIds }) =>
       store.bulkLoad!(tenantId, tableName, () => store.deleteRecords(tenantId, tableName, recordIds)),
+  },
+  cancelMove: {
+    changes: true,
+    run: (store, { tenantId, tableName }) => store.cancelMove!(tenantId, tableName),
   },
   moveTenant: {
     changes: true,
@@ -128,10 +179,19 @@ export const isolationCases: Readonly<Record<string, IsolationCase>> = {
   },
 };
 
+async function codeOf(call: Promise<unknown>): Promise<unknown> {
+  try {
+    await call;
+    return 'done';
+  } catch (error) {
+    return isAiProviderError(error) ? error.code : error;
+  }
+}
+
 /** Methods that touch no point and no collection. */
 export const harmlessMethods: readonly string[] = ['constructor', 'close', 'health'];
 
-/** The names of a store's methods, those of its classes included. */
+/** The names of an object's methods, those of its classes included. */
 export function methodsOf(store: object): string[] {
   const names = new Set<string>();
   for (let owner: object | null = store; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner)) {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -74,7 +74,7 @@ describe('copyVectorStore', () => {
     await target.close();
   });
 
-  it('mends what differs in the target, and removes what the source has not', async () => {
+  it('mends what differs in the target, and removes what the source has not where a mirror is asked for', async () => {
     await copyVectorStore({ location: folder }, { url });
     const target = new PulseQdrantClient({ url });
     await target.upsertVectorsBatch(1, 'docs', [
@@ -85,7 +85,13 @@ describe('copyVectorStore', () => {
       { ...records[8]!, sparseVector: undefined },
     ]);
     await target.deleteRecords(1, 'docs', [5]);
-    expect(await copyVectorStore({ location: folder }, { url })).toEqual(expected);
+    await expect(copyVectorStore({ location: folder }, { url })).rejects.toMatchObject({
+      code: 'unsupported_operation',
+      message: expect.stringContaining('"extra"'),
+    });
+    // Nothing was written: what the target has may be newer.
+    expect(await target.getRecords(1, 'docs', [3])).toMatchObject([{ metadata: { number: -1 } }]);
+    expect(await copyVectorStore({ location: folder }, { url }, { mirror: true })).toEqual(expected);
     const repaired = await target.getRecords(1, 'docs', [1, 3, 5, 'extra'], { withVectors: true });
     expect(repaired.map(({ recordId }) => recordId).toSorted()).toEqual([1, 3, 5]);
     for (const { recordId, metadata, vector } of repaired) {
@@ -107,11 +113,70 @@ describe('copyVectorStore', () => {
     await Promise.all(ends.map((end) => end.close()));
   });
 
-  it('leaves collections alone that only look like ours', async () => {
+  it('leaves collections alone that only look like ours, and says so', async () => {
     const other = await LocalQdrantClient.open({ location: folder });
     await other.createCollection('shared_theirs', { vectors: { size: 2, distance: 'Dot' } });
+    await other.createCollection('client_1_images', { vectors: { img: { size: 2, distance: 'Cosine' } } });
     await other.close();
-    expect(await copyVectorStore({ location: folder }, { url })).toEqual(expected);
+    const foreign: string[] = [];
+    const onForeign = (collection: string): void => void foreign.push(collection);
+    expect(await copyVectorStore({ location: folder }, { url }, { onForeign })).toEqual(expected);
+    expect(foreign.toSorted()).toEqual(['client_1_images', 'shared_theirs']);
+  });
+
+  it('copies a record that the platform stored several times once, and knows it again', async () => {
+    const at = (id: number, record_id: unknown, version: string, vector = [id, 1, 0]) => ({
+      id: `00000000-0000-4000-8000-00000000000${id}`,
+      vector,
+      payload: { client_id: 9, table_name: 'docs', record_id, version },
+    });
+    const platform = await LocalQdrantClient.open({ location: folder });
+    await platform.createCollection('client_9_docs', { vectors: { size: 3, distance: 'Cosine' } });
+    await platform.upsert('client_9_docs', { points: [at(1, 6, 'a'), at(2, 'x', 'a'), at(3, 6, 'b')] });
+    await platform.close();
+    for (let time = 0; time < 2; time++) {
+      expect(await copyVectorStore({ location: folder }, { url })).toContainEqual(
+        expect.objectContaining({ tenantId: 9, pointCount: 2 }),
+      );
+    }
+    await using target = new PulseQdrantClient({ url });
+    const found = await target.getRecords(9, 'docs', [6, 'x']);
+    expect(found.map(({ recordId, metadata }) => [recordId, metadata.version]).toSorted()).toEqual([
+      [6, 'a'],
+      ['x', 'a'],
+    ]);
+  });
+
+  it('names the records that cannot be stored again, before anything of their table is written', async () => {
+    const platform = await LocalQdrantClient.open({ location: folder });
+    await platform.createCollection('client_9_docs', { vectors: { size: 3, distance: 'Cosine' } });
+    const payload = { client_id: 9, table_name: 'docs', record_id: 'zero' };
+    await platform.upsert('client_9_docs', { points: [{ id: 1, vector: [0, 0, 0], payload }] });
+    await platform.close();
+    await expect(copyVectorStore({ location: folder }, { url })).rejects.toMatchObject({
+      code: 'unsupported_operation',
+      message: expect.stringContaining('"zero"'),
+    });
+    await using target = new PulseQdrantClient({ url });
+    expect(await target.describeCollection(9, 'docs')).toBeUndefined();
+  });
+
+  it('does not lose sparse vectors in a target that has no place for them', async () => {
+    await using target = new PulseQdrantClient({ url });
+    await target.createCollection(1, 'docs', { vectorSize: 3, embeddingSpace: 'a' });
+    await expect(copyVectorStore({ location: folder }, { url })).rejects.toMatchObject({
+      code: 'unsupported_operation',
+      message: expect.stringContaining('sparse'),
+    });
+  });
+
+  it('does not make a source that is none, to copy nothing from it', async () => {
+    const mistyped = join(folder, 'vectosr');
+    await expect(copyVectorStore({ location: mistyped }, { url })).rejects.toMatchObject({
+      code: 'invalid_input',
+      message: expect.stringContaining(mistyped),
+    });
+    await expect(access(mistyped)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   it('does not mix embedding spaces', async () => {
@@ -140,14 +205,35 @@ describe('pulse-copy-vectors', () => {
     expect(stdout).toContain('705 points');
   });
 
+  it('tells its usage where it is asked for it', async () => {
+    const { stdout } = await run(process.execPath, [command, '--help']);
+    expect(stdout).toContain('--mirror');
+  });
+
+  it('takes a scheme in capitals for one, and deletes in the target only with --mirror', async () => {
+    const store = new PulseQdrantClient({ url });
+    await store.createCollection(1, 'docs', { vectorSize: 3, embeddingSpace: 'a', hasSparseVectors: true });
+    await store.upsertVectorsBatch(1, 'docs', [{ recordId: 'only here', vector: [1, 1, 1] }]);
+    const capitals = url.replace('http', 'HTTP');
+    await expect(run(process.execPath, [command, folder, capitals])).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('"only here"'),
+    });
+    await run(process.execPath, [command, '--mirror', folder, capitals]);
+    expect(await store.countRecords(1, 'docs')).toBe(700);
+    await store.close();
+  });
+
   it('exits with 1 and the reason where it fails, and with 2 and its usage where it is used wrongly', async () => {
     await expect(run(process.execPath, [command, folder, 'http://127.0.0.1:1'])).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringContaining('http://127.0.0.1:1'),
     });
-    await expect(run(process.execPath, [command])).rejects.toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining('<from>'),
-    });
+    for (const wrong of [[], [folder, url, 'more'], [folder, url, '--miror']]) {
+      await expect(run(process.execPath, [command, ...wrong])).rejects.toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('<from>'),
+      });
+    }
   });
 });

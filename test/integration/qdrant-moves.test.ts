@@ -1,8 +1,10 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { VectorRecord } from '../../src/core/vector-store.js';
 import { LocalQdrantClient } from '../../src/vector-stores/local/local-qdrant-client.js';
+import { makeMetadata } from '../../src/vector-stores/qdrant/collection-metadata.js';
 import { PulseQdrantClient } from '../../src/vector-stores/qdrant/pulse-qdrant-client.js';
 import type { QdrantClientLike } from '../../src/vector-stores/qdrant/qdrant-client-like.js';
+import { dyingClient } from '../helpers/dying-client.js';
 
 // The waits for other processes to notice: here every reader is a new process, that has nothing to forget.
 vi.mock('node:timers/promises', async (importOriginal) => ({
@@ -15,50 +17,17 @@ const records: VectorRecord[] = Array.from({ length: 600 }, (_, i) => ({
   vector: [Math.cos(i), Math.sin(i), 1],
   metadata: { number: i, nested: { list: [i, null] } },
 }));
-const changing = [
-  'createCollection',
-  'updateCollection',
-  'deleteCollection',
-  'createPayloadIndex',
-  'updateCollectionAliases',
-  'upsert',
-  'delete',
-];
-
-/** A process that dies at its n-th change: before it, or after the server made it and before its answer came. */
-function dyingClient(
-  local: QdrantClientLike,
-  dieAt: number,
-  isBefore: boolean,
-  afterEach: () => Promise<void>,
-): { client: QdrantClientLike; changeCount: () => number } {
-  let count = 0;
-  const client = new Proxy(local, {
-    get(target, key) {
-      const value = Reflect.get(target, key, target);
-      if (typeof value !== 'function') return value;
-      return async (...values: unknown[]) => {
-        if (!changing.includes(String(key))) return value.apply(target, values);
-        if (count >= dieAt && dieAt > 0) throw new Error('dead');
-        count++;
-        if (count === dieAt && isBefore) throw new Error('dead');
-        const result = await value.apply(target, values);
-        await afterEach();
-        if (count === dieAt) throw new Error('dead');
-        return result;
-      };
-    },
-  });
-  return { client, changeCount: () => count };
-}
-
 let local: QdrantClientLike;
 const openStore = (): PulseQdrantClient => new PulseQdrantClient({ client: local });
 
 beforeEach(async () => {
   local = (await LocalQdrantClient.open({ location: ':memory:' })) as unknown as QdrantClientLike;
   for (const tenantId of [1, 2]) {
-    await openStore().createCollection(tenantId, 'docs', { vectorSize: 3, embeddingSpace: 'a' });
+    await openStore().createCollection(tenantId, 'docs', {
+      vectorSize: 3,
+      embeddingSpace: 'a',
+      payloadIndexes: { number: 'integer' },
+    });
     await openStore().upsertVectorsBatch(tenantId, 'docs', records);
   }
 });
@@ -69,6 +38,13 @@ async function everythingOf(tenantId: number): Promise<unknown[]> {
     listed.push({ recordId, metadata, vector: Array.from(vector!, (value) => Math.round(value * 1e5) / 1e5) });
   }
   return listed.sort((a, b) => String(a.recordId).localeCompare(String(b.recordId)));
+}
+
+/** The types of the indexes of the collection that serves a tenant. */
+async function indexTypesOf(tenantId: number): Promise<Record<string, unknown>> {
+  const { collection } = (await openStore().describeCollection(tenantId, 'docs'))!;
+  const schema: Record<string, { data_type: unknown }> = (await local.getCollection(collection)).payload_schema;
+  return Object.fromEntries(Object.entries(schema).map(([field, { data_type }]) => [field, data_type]));
 }
 
 async function readersSeeEverything(): Promise<void> {
@@ -108,8 +84,16 @@ describe('moveTenant', () => {
       await readersSeeEverything();
       expect(await openStore().moveTenant(1, 'docs', to)).toBe(records.length);
       expect(await openStore().describeCollection(1, 'docs')).toMatchObject({ mode: to });
+      const client_id = to === 'shared' ? 'keyword' : 'integer';
+      expect(await indexTypesOf(1)).toEqual({ client_id, number: 'integer' });
       expect(await everythingOf(1)).toEqual(before);
       expect(await everythingOf(2)).toEqual(before);
+      const names = (await local.getCollections()).collections.map(({ name }) => name);
+      expect(names.includes('client_1_docs')).toBe(to === 'collection');
+      if (to === 'collection') expect(await local.count('shared_docs', {})).toEqual({ count: 0 });
+      // So that each move makes the shared collection, too.
+      await openStore().moveTenant(1, 'docs', 'collection');
+      await local.deleteCollection('shared_docs');
       if (!died) break;
       steps = changeCount();
     }
@@ -129,10 +113,11 @@ describe('moveTenant', () => {
       if (isMoving) outcomes.push(outcome);
     });
     await new PulseQdrantClient({ client }).moveTenant(1, 'docs', 'shared');
-    // The first two steps make the shared collection and its index; from the mark on, nothing is written.
-    expect(outcomes.slice(0, 2)).toEqual(['written', 'written']);
-    expect(outcomes.length).toBeGreaterThan(3);
-    for (const outcome of outcomes.slice(2)) expect(outcome).toEqual(['unavailable', true]);
+    // The first three steps make the shared collection and its indexes; from the mark on nothing is written, until all has arrived.
+    expect(outcomes.slice(0, 3)).toEqual(['written', 'written', 'written']);
+    expect(outcomes.length).toBeGreaterThan(5);
+    for (const outcome of outcomes.slice(3, -1)) expect(outcome).toEqual(['unavailable', true]);
+    expect(outcomes.at(-1)).toBe('written');
     expect(await openStore().countRecords(1, 'docs')).toBe(records.length + 1);
   });
 
@@ -195,178 +180,200 @@ describe('moveTenant', () => {
     await expect(openStore().moveTenant(5, 'docs', 'shared')).rejects.toMatchObject({ code });
     await expect(openStore().moveTenant(5, 'docs', 'collection')).rejects.toMatchObject({ code });
   });
-});
 
-describe('rebuildCollection', () => {
-  const rebuilt = records.map(({ recordId, metadata }, i) => ({ recordId, metadata, vector: [i, 1, 1, 1] }));
-  const options = { vectorSize: 4, embeddingSpace: 'b' };
-
-  it.each(['collection', 'shared'] as const)(
-    'swaps in a collection of another model, mode %s, again and again',
-    async (mode) => {
-      if (mode === 'shared') for (const tenantId of [1, 2]) await openStore().moveTenant(tenantId, 'docs', 'shared');
-      const name = mode === 'shared' ? 'shared_docs' : 'client_1_docs';
-      for (const [generation, space] of [
-        [2, 'b'],
-        [3, 'c'],
-        [4, 'd'],
-      ] as const) {
-        const store = openStore();
-        const rebuild = await store.rebuildCollection(1, 'docs', { vectorSize: 4, embeddingSpace: space });
-        expect(rebuild.collection).toBe(`${name}@${generation}`);
-        expect(await store.describeCollection(1, 'docs')).not.toMatchObject({ embeddingSpace: space });
-        await rebuild.upsertVectorsBatch(1, rebuilt);
-        if (mode === 'shared') await rebuild.upsertVectorsBatch(2, rebuilt);
-        await rebuild.commit();
-        await rebuild.commit();
-        expect(await store.describeCollection(1, 'docs')).toMatchObject({
-          embeddingSpace: space,
-          vectorSize: 4,
-          collection: `${name}@${generation}`,
-          pointCount: records.length,
+  it.each(['ended', 'died in its last step'])(
+    'does not take up again what another call has moved when its own mark comes, where that one %s',
+    async (way) => {
+      await openStore().moveTenant(1, 'docs', 'shared');
+      let isFirst = true;
+      const other = async (): Promise<void> => {
+        const hasArrived = async (): Promise<boolean> =>
+          (await local.getCollection('client_1_docs')).config.metadata.pulse_moved_to === 'collection';
+        const { client } = dyingClient(local, 0, true, async () => {
+          if (way !== 'ended' && (await hasArrived())) throw new Error('dead');
         });
-        // For readers that know nothing of builds, the plain name is an alias.
-        expect((await local.getAliases()).aliases).toEqual([
-          { alias_name: name, collection_name: `${name}@${generation}` },
-        ]);
-        expect(await store.searchSimilar(1, 'docs', [5, 1, 1, 1], { embeddingSpace: space, limit: 1 })).toHaveLength(1);
-      }
-      await openStore().dropCollection(1, 'docs');
-      expect(await openStore().countRecords(2, 'docs')).toBe(records.length);
-      if (mode === 'collection') {
-        expect(await openStore().describeCollection(1, 'docs')).toBeUndefined();
-        expect((await local.getCollections()).collections).toEqual([{ name: 'client_2_docs' }]);
-        expect((await local.getAliases()).aliases).toEqual([]);
-      }
+        await new PulseQdrantClient({ client }).moveTenant(1, 'docs', 'collection').catch(() => {});
+        await openStore().upsertVectorsBatch(1, 'docs', [{ recordId: 'since', vector: [1, 1, 1] }]);
+      };
+      const client = new Proxy(local, {
+        get(target, key) {
+          const value = Reflect.get(target, key, target);
+          if (key !== 'updateCollection') return typeof value === 'function' ? value.bind(target) : value;
+          return async (...values: unknown[]) => {
+            if (isFirst) await other();
+            isFirst = false;
+            return value.apply(target, values);
+          };
+        },
+      });
+      await expect(new PulseQdrantClient({ client }).moveTenant(1, 'docs', 'collection')).rejects.toMatchObject({
+        code: 'unavailable',
+        isRetryable: true,
+      });
+      expect(await openStore().moveTenant(1, 'docs', 'collection')).toBe(records.length + 1);
+      expect(await openStore().getRecords(1, 'docs', ['since'])).toHaveLength(1);
     },
   );
 
-  it.each([true, false])('goes on where it died, at whichever step (before it: %s)', async (isBefore) => {
-    let generation = 1;
-    let steps = 0;
-    for (let dieAt = 1; ; dieAt++) {
-      const { client, changeCount } = dyingClient(local, dieAt, isBefore, readersSeeEverything);
-      const attempt = async (store: PulseQdrantClient): Promise<void> => {
-        const rebuild = await store.rebuildCollection(1, 'docs', { vectorSize: 4, embeddingSpace: `space ${dieAt}` });
-        await rebuild.upsertVectorsBatch(1, rebuilt);
-        await rebuild.commit();
-      };
-      const died = await attempt(new PulseQdrantClient({ client })).then(
-        () => false,
-        () => true,
-      );
-      await readersSeeEverything();
-      const description = await openStore().describeCollection(1, 'docs');
-      if (description!.embeddingSpace !== `space ${dieAt}`) await attempt(openStore());
-      else
-        await openStore()
-          .rebuildCollection(1, 'docs', options)
-          .then((rebuild) => rebuild.abort());
-      generation++;
-      expect(await openStore().describeCollection(1, 'docs')).toMatchObject({
-        embeddingSpace: `space ${dieAt}`,
-        collection: `client_1_docs@${generation}`,
-        pointCount: records.length,
+  it('ends a move that died in its last step before it begins another', async () => {
+    for (const [to, back] of [
+      ['shared', 'collection'],
+      ['collection', 'shared'],
+    ] as const) {
+      await openStore().moveTenant(1, 'docs', back);
+      const { client } = dyingClient(local, 0, true, async () => {
+        const { collections } = await local.getCollections();
+        if (!collections.some(({ name }) => name === 'client_1_docs')) return;
+        const { metadata } = (await local.getCollection('client_1_docs')).config;
+        if (metadata.pulse_moved_to) throw new Error('dead');
       });
-      expect((await local.getCollections()).collections.map(({ name }) => name).toSorted()).toEqual([
-        `client_1_docs@${generation}`,
-        'client_2_docs',
-      ]);
-      expect((await local.getAliases()).aliases).toHaveLength(1);
-      if (!died) break;
-      steps = changeCount();
+      await expect(new PulseQdrantClient({ client }).moveTenant(1, 'docs', to)).rejects.toThrow();
+      expect(await openStore().describeCollection(1, 'docs')).toMatchObject({ mode: to });
+      await openStore().upsertVectorsBatch(1, 'docs', [{ recordId: 'since', vector: [1, 1, 1] }]);
+      expect(await openStore().moveTenant(1, 'docs', back)).toBe(records.length + 1);
+      await openStore().deleteRecords(1, 'docs', ['since']);
     }
-    expect(steps).toBeGreaterThanOrEqual(4);
   });
 
-  it('serves readers that looked the collection up before the swap', async () => {
-    const reader = openStore();
-    await reader.searchSimilar(1, 'docs', [1, 1, 1]);
-    const rebuild = await openStore().rebuildCollection(1, 'docs', options);
-    await rebuild.upsertVectorsBatch(1, rebuilt);
-    await rebuild.commit();
-    expect(await reader.searchSimilar(1, 'docs', [1, 1, 1, 1], { embeddingSpace: 'b', limit: 1 })).toHaveLength(1);
-    expect(await reader.countRecords(1, 'docs')).toBe(records.length);
+  it.each(['shared', 'collection'] as const)(
+    'to %s deletes nothing where both places have points and no move says which are to stay',
+    async (to) => {
+      await openStore().moveTenant(1, 'docs', 'shared');
+      const code = 'unsupported_operation';
+      const message = expect.stringContaining('nothing was deleted');
+      // As the platform makes one, which is not adopted then, and as this library does.
+      await local.createCollection('client_1_docs', { vectors: { size: 3, distance: 'Cosine' } });
+      await expect(openStore().createCollection(1, 'docs', { vectorSize: 3 })).rejects.toMatchObject({ code, message });
+      const scope = { tenantId: 1, tableName: 'docs', mode: 'collection', collection: 'client_1_docs' } as const;
+      await local.updateCollection('client_1_docs', { metadata: makeMetadata(scope, 'a') });
+      await expect(openStore().moveTenant(1, 'docs', to)).rejects.toMatchObject({ code, message });
+      expect(await local.count('shared_docs', {})).toEqual({ count: records.length });
+      await local.deleteCollection('client_1_docs');
+      await readersSeeEverything();
+    },
+  );
+});
+
+describe('a move that cannot be done', () => {
+  const sparse = { indices: [1], values: [1] };
+  const stillWrites = (tenantId: number) =>
+    openStore().upsertVectorsBatch(tenantId, 'docs', [{ recordId: 'new', vector: [1, 1, 1] }]);
+
+  it.each([
+    ['a vector of zeros', { id: 7, vector: [0, 0, 0], payload: { record_id: 'zero' } }, '"zero"'],
+    ['no record id', { id: 7, vector: [1, 0, 0], payload: {} }, 'point 7'],
+  ])('because of %s is refused before it begins', async (_, { payload, ...point }, name) => {
+    await local.createCollection('client_3_docs', { vectors: { size: 3, distance: 'Cosine' } });
+    const owner = { client_id: 3, table_name: 'docs' };
+    await local.upsert('client_3_docs', { points: [{ ...point, payload: { ...owner, ...payload } }] });
+    const failure = await openStore()
+      .moveTenant(3, 'docs', 'shared')
+      .catch((error) => error);
+    expect(failure).toMatchObject({ code: 'unsupported_operation', message: expect.stringContaining(name) });
+    await stillWrites(3);
   });
 
-  it('refuses to commit fewer points than there were, and other tenants’ records', async () => {
-    const rebuild = await openStore().rebuildCollection(1, 'docs', options);
-    await rebuild.upsertVectorsBatch(1, rebuilt.slice(1));
-    await expect(rebuild.commit()).rejects.toMatchObject({ code: 'vector_store_failed' });
-    await expect(rebuild.upsertVectorsBatch(2, rebuilt)).rejects.toMatchObject({ code: 'isolation_violated' });
-    await rebuild.commit({ allowFewer: true });
-    expect(await openStore().countRecords(1, 'docs')).toBe(records.length - 1);
-    await expect(rebuild.abort()).rejects.toMatchObject({ code: 'unsupported_operation' });
+  it('because of sparse vectors that the other side has no place for is refused before it begins', async () => {
+    await openStore().createCollection(3, 'docs', { vectorSize: 3, hasSparseVectors: true });
+    await openStore().upsertVectorsBatch(3, 'docs', [{ recordId: 1, vector: [1, 0, 0], sparseVector: sparse }]);
+    await openStore().createCollection(4, 'docs', { vectorSize: 3, mode: 'shared' });
+    const refused = { code: 'unsupported_operation', message: expect.stringContaining('sparse') };
+    await expect(openStore().moveTenant(3, 'docs', 'shared')).rejects.toMatchObject(refused);
+    await stillWrites(3);
   });
 
-  it('does not go back to an older build that was begun before', async () => {
-    const older = await openStore().rebuildCollection(1, 'docs', options);
-    const same = await openStore().rebuildCollection(1, 'docs', options);
-    await same.upsertVectorsBatch(1, rebuilt);
-    await same.commit();
-    const later = await openStore().rebuildCollection(1, 'docs', { ...options, embeddingSpace: 'c' });
-    await later.upsertVectorsBatch(1, rebuilt);
-    await later.commit();
-    await expect(older.commit({ allowFewer: true })).rejects.toMatchObject({ code: 'unsupported_operation' });
-    expect(await openStore().describeCollection(1, 'docs')).toMatchObject({ embeddingSpace: 'c' });
-  });
-
-  it('is taken up again only with the same options, and can be given up', async () => {
-    const store = openStore();
-    const begun = await store.rebuildCollection(1, 'docs', options);
-    await begun.upsertVectorsBatch(1, rebuilt.slice(0, 5));
-    expect((await store.rebuildCollection(1, 'docs', options)).collection).toBe(begun.collection);
-    await expect(store.rebuildCollection(1, 'docs', { ...options, embeddingSpace: 'x' })).rejects.toMatchObject({
-      code: 'embedding_space_mismatch',
+  it('because a field has another index there is refused before it begins', async () => {
+    await openStore().createCollection(4, 'docs', {
+      vectorSize: 3,
+      embeddingSpace: 'a',
+      mode: 'shared',
+      payloadIndexes: { number: 'keyword' },
     });
-    await begun.abort();
-    await readersSeeEverything();
-    await store.rebuildCollection(1, 'docs', { ...options, embeddingSpace: 'x' });
+    const refused = { code: 'unsupported_operation', message: expect.stringContaining('number') };
+    await expect(openStore().moveTenant(1, 'docs', 'shared')).rejects.toMatchObject(refused);
+    await stillWrites(1);
   });
 });
 
-describe('bulkLoad', () => {
-  const thresholdOf = async (): Promise<unknown> =>
-    (await local.getCollection('client_1_docs')).config.optimizer_config?.indexing_threshold;
+it('moves a record that the platform stored several times once: as this library stored it, or the first of them', async () => {
+  const at = (id: number, record_id: unknown, version: string) => ({
+    id: `00000000-0000-4000-8000-00000000000${id}`,
+    vector: [id, 1, 0],
+    payload: { client_id: 3, table_name: 'docs', record_id, version },
+  });
+  await local.createCollection('client_3_docs', { vectors: { size: 3, distance: 'Cosine' } });
+  await openStore().createCollection(3, 'docs', { vectorSize: 3 });
+  await openStore().upsertVectorsBatch(3, 'docs', [{ recordId: 5, vector: [1, 0, 0], metadata: { version: 'ours' } }]);
+  const points = [at(1, 5, 'a'), at(2, 6, 'a'), at(3, 6, 'b'), at(4, 5, 'b'), at(5, 6, 'c')];
+  await local.upsert('client_3_docs', { points });
+  expect(await openStore().moveTenant(3, 'docs', 'shared')).toBe(2);
+  const found = await openStore().getRecords(3, 'docs', [5, 6]);
+  expect(found.map(({ recordId, metadata }) => [recordId, metadata.version]).toSorted()).toEqual([
+    [5, 'ours'],
+    [6, 'a'],
+  ]);
+});
 
-  it('puts the index off while it runs, and restores the setting however it ends', async () => {
-    await local.updateCollection('client_1_docs', { optimizers_config: { indexing_threshold: 12_345 } });
-    const result = await openStore().bulkLoad(1, 'docs', async () => {
-      expect(await thresholdOf()).toBe(0);
-      return 'loaded';
+it('gives the new place the storage of the old one', async () => {
+  await openStore().createCollection(3, 'docs', { vectorSize: 3, preset: 'large', quantization: 'binary' });
+  await openStore().moveTenant(3, 'docs', 'shared');
+  const { params, quantization_config } = (await local.getCollection('shared_docs')).config;
+  expect(params).toMatchObject({ shard_number: 2, on_disk_payload: true, vectors: { on_disk: true } });
+  expect(quantization_config).toHaveProperty('binary');
+});
+
+describe('cancelMove', () => {
+  it.each(['shared', 'collection'] as const)(
+    'takes back a move to %s, wherever it died, as long as not all points have arrived',
+    async (to) => {
+      const from = to === 'shared' ? 'collection' : 'shared';
+      await openStore().moveTenant(1, 'docs', from);
+      const before = await everythingOf(1);
+      let outcomes = '';
+      for (let dieAt = 1; ; dieAt++) {
+        const { client } = dyingClient(local, dieAt, false);
+        const died = await new PulseQdrantClient({ client }).moveTenant(1, 'docs', to).then(
+          () => false,
+          () => true,
+        );
+        const refusal = await openStore()
+          .cancelMove(1, 'docs')
+          .catch((error) => error.code);
+        const { mode } = (await openStore().describeCollection(1, 'docs'))!;
+        if (died) outcomes += refusal === 'unsupported_operation' ? 'too late, ' : `in ${mode}, `;
+        if (mode === from) {
+          await openStore().upsertVectorsBatch(1, 'docs', [{ recordId: 'new', vector: [1, 1, 1] }]);
+          await openStore().deleteRecords(1, 'docs', ['new']);
+        }
+        expect(await everythingOf(1)).toEqual(before);
+        expect(await everythingOf(2)).toEqual(before);
+        if (!died) break;
+        await openStore().moveTenant(1, 'docs', from);
+      }
+      // Taken back at every step until the mark that all has arrived; at the end there is no move any more.
+      expect(outcomes).toMatch(new RegExp(`^(in ${from}, ){4,}(too late, ){1,2}in ${to}, $`));
+    },
+  );
+
+  it('stops a move that is still running', async () => {
+    let cancelled: Promise<void> | undefined;
+    const { client } = dyingClient(local, 0, true, async () => {
+      const { metadata } = (await local.getCollection('client_1_docs')).config;
+      if (metadata.pulse_mover) cancelled ??= openStore().cancelMove(1, 'docs');
+      await cancelled;
     });
-    expect(result).toBe('loaded');
-    expect(await thresholdOf()).toBe(12_345);
-    const failure = new Error('the source is gone');
-    await expect(openStore().bulkLoad(1, 'docs', () => Promise.reject(failure))).rejects.toBe(failure);
-    expect(await thresholdOf()).toBe(12_345);
+    const move = new PulseQdrantClient({ client }).moveTenant(1, 'docs', 'shared');
+    await expect(move).rejects.toMatchObject({ code: 'unavailable', isRetryable: true });
+    expect(await local.count('shared_docs', {})).toEqual({ count: 0 });
+    await readersSeeEverything();
   });
 
-  it('restores the server’s own setting after a load that died twice', async () => {
-    for (let time = 0; time < 2; time++) {
-      const { client } = dyingClient(local, 3, true, async () => {});
-      await expect(new PulseQdrantClient({ client }).bulkLoad(1, 'docs', async () => {})).rejects.toThrow();
-      expect(await thresholdOf()).toBe(0);
-    }
-    await openStore().bulkLoad(1, 'docs', async () => {});
-    expect(await thresholdOf()).toBe(10_000);
-  });
-
-  it('is restored by the next write after a process that died in it, and not before its time', async () => {
-    await local.updateCollection('client_1_docs', { optimizers_config: { indexing_threshold: 12_345 } });
-    const { client } = dyingClient(local, 3, true, async () => {});
-    await expect(new PulseQdrantClient({ client }).bulkLoad(1, 'docs', async () => {})).rejects.toThrow();
-    const write = (): Promise<unknown> => openStore().upsertVectorsBatch(1, 'docs', records.slice(0, 1));
-    await write();
-    expect(await thresholdOf()).toBe(0);
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 6 * 60_000 });
-    try {
-      await write();
-    } finally {
-      vi.useRealTimers();
-    }
-    expect(await thresholdOf()).toBe(12_345);
-    expect(await openStore().bulkLoad(1, 'docs', thresholdOf)).toBe(0);
-    expect(await thresholdOf()).toBe(12_345);
+  it('leaves the only copy alone where the shared collection is gone', async () => {
+    await openStore().moveTenant(1, 'docs', 'shared');
+    const { client } = dyingClient(local, 6, true);
+    await expect(new PulseQdrantClient({ client }).moveTenant(1, 'docs', 'collection')).rejects.toThrow();
+    await local.deleteCollection('shared_docs');
+    await expect(openStore().cancelMove(1, 'docs')).rejects.toMatchObject({ code: 'unsupported_operation' });
+    expect((await local.getCollections()).collections).toContainEqual({ name: 'client_1_docs' });
   });
 });

@@ -96,12 +96,61 @@ for (const { name, open, clean } of storesUnderTest('records of PulseQdrantClien
       expect(narrowed.map(({ recordId }) => recordId)).toEqual([1]);
     });
 
+    it('pages through fused hits without gap or overlap', async () => {
+      const fused = `fused_${tenantId}`;
+      await store.createCollection(tenantId, fused, { vectorSize: 3, mode, hasSparseVectors: true });
+      // By keyword they come in an order in which no two fused ranks are the same: a server puts those in any order.
+      const ranked = records.map(({ recordId, vector }, i) => ({
+        recordId,
+        vector,
+        sparseVector: { indices: [1], values: [30 - ((11 * i + 11) % 30)] },
+      }));
+      await store.upsertVectorsBatch(tenantId, fused, ranked);
+      const search = async (limit: number, offset: number): Promise<unknown[]> => {
+        const hits = await store.searchHybrid(tenantId, fused, query, { indices: [1], values: [1] }, { limit, offset });
+        return hits.map(({ recordId }) => recordId);
+      };
+      const pages = [];
+      for (let offset = 0; offset < 30; offset += 7) pages.push(...(await search(7, offset)));
+      expect(new Set(pages).size).toBe(30);
+      expect(pages).toEqual(await search(1000, 0));
+      await expect(search(1000, 1)).rejects.toMatchObject({ code: 'invalid_input' });
+      await store.dropCollection(tenantId, fused);
+    });
+
     it('recommends records like some and unlike others', async () => {
       const like = await store.recommend(tenantId, table, [0], { limit: 2 });
       expect(like.map(({ recordId }) => recordId)).toEqual([1, 2]);
       const unlike = await store.recommend(tenantId, table, [15], { unlike: [0], limit: 1, scoreThreshold: -1 });
       expect(unlike.map(({ recordId }) => recordId)).toEqual([25]);
       await expect(store.recommend(tenantId, table, ['absent'])).rejects.toMatchObject({ code: 'invalid_input' });
+    });
+
+    it('refuses examples that cancel each other out', async () => {
+      const opposites = `opposites_${tenantId}`;
+      await store.createCollection(tenantId, opposites, { vectorSize: 3, mode });
+      const vectors = [
+        [1, 0, 0],
+        [-1, 0, 0],
+        [0, 1, 0],
+      ];
+      await store.upsertVectorsBatch(
+        tenantId,
+        opposites,
+        vectors.map((vector, recordId) => ({ recordId, vector })),
+      );
+      await expect(store.recommend(tenantId, opposites, [0, 1])).rejects.toThrow(/cancel each other out/);
+      await store.dropCollection(tenantId, opposites);
+    });
+
+    it('refuses sparse vectors where the collection has none', async () => {
+      const dense = `dense_${tenantId}`;
+      await store.createCollection(tenantId, dense, { vectorSize: 3, mode });
+      const code = 'unsupported_operation';
+      await expect(store.upsertVectorsBatch(tenantId, dense, records)).rejects.toMatchObject({ code });
+      const sparse = { indices: [1], values: [1] };
+      await expect(store.searchHybrid(tenantId, dense, query, sparse)).rejects.toMatchObject({ code });
+      await store.dropCollection(tenantId, dense);
     });
 
     it('reads records by id, with those that are stored', async () => {

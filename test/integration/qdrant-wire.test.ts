@@ -232,6 +232,30 @@ describe.each(Object.keys(lines))('the real client %s on the wire', (line) => {
     }
   });
 
+  it('splits many searches into requests of at most 8 MB, and keeps their order', async () => {
+    const store = open(20_000);
+    await store.createCollection(7, 'docs', { vectorSize: 1536 });
+    server.intercept = ({ path, body }, response) => {
+      if (!path.endsWith('/query/batch')) return false;
+      const payload = { client_id: 7, table_name: 'docs', record_id: 'a' };
+      // The first number of each query comes back as its hit's score.
+      const result = body.searches.map(({ query: [first] }: { query: number[] }) => ({
+        points: [{ id: 'x', version: 0, score: first, payload }],
+      }));
+      sendJson(response, 200, { result });
+      return true;
+    };
+    const searches = Array.from({ length: 500 }, (_, i) => ({
+      vector: Float32Array.from({ length: 1536 }, (_, j) => (j === 0 ? i + 1 : Math.sin(i + j) / 40)),
+      filter: { must: [{ key: 'text', match: { value: 'ü'.repeat(5_000) } }] },
+    }));
+    const results = await store.searchBatch(7, 'docs', searches);
+    expect(results.map(([hit]) => hit!.score)).toEqual(searches.map((_, i) => i + 1));
+    const requests = server.requestsTo(/batch$/);
+    expect(requests.length).toBeGreaterThan(1);
+    for (const { byteCount } of requests) expect(byteCount).toBeLessThan(8_000_000);
+  });
+
   it('raises an isolation error where a hit is of another tenant', async () => {
     const store = open();
     await store.createCollection(7, 'docs', { vectorSize: 3 });
@@ -403,6 +427,34 @@ describe('PulseQdrantClient and a server', () => {
     };
     expect(await store.health()).toMatchObject({ status: 'unhealthy', version: '1.19.0' });
     expect(await new PulseQdrantClient({ url: 'http://127.0.0.1:1' }).health()).toMatchObject({ status: 'unhealthy' });
+  });
+
+  it('is healthy where only tenants have keys, as far as the server says so without one', async () => {
+    const answer = (status: number): void => {
+      server.intercept = ({ path, headers }, response) => {
+        if (path === '/') return false;
+        if (path === '/readyz') response.writeHead(status, { 'content-type': 'text/plain' }).end('as it is');
+        else sendJson(response, headers['api-key'] ? 200 : 401, { status: { error: 'Must provide an API key' } });
+        return true;
+      };
+    };
+    const store = new PulseQdrantClient({ url: server.url, apiKeyForTenant: () => 'jwt' });
+    answer(200);
+    expect(await store.health()).toMatchObject({ status: 'healthy', version: '1.19.0' });
+    answer(401);
+    expect(await store.health()).toMatchObject({ status: 'healthy' });
+    answer(503);
+    expect(await store.health()).toMatchObject({ status: 'unhealthy', detail: expect.stringContaining('503') });
+  });
+
+  it('names apiKeyForTenant where that fails', async () => {
+    const failure = new Error('the vault is sealed');
+    const apiKeyForTenant = (): never => {
+      throw failure;
+    };
+    const error = await failureOf(new PulseQdrantClient({ url: server.url, apiKeyForTenant }).countRecords(7, 'docs'));
+    expect(error).toMatchObject({ code: 'authentication_failed', cause: failure });
+    expect(error.message).toContain('`apiKeyForTenant` failed for tenant 7');
   });
 
   it('refuses a server that does not keep metadata, instead of losing the pin', async () => {

@@ -10,7 +10,7 @@ const defaultIndexingThreshold = 10_000;
 /**
  * Runs a load while the server builds no index, which it then builds once instead of over and over. The setting to go back to stands in the collection's
  * metadata before it is changed, with a time that is put off while the load runs: after a crash, the first write or
- * `createCollection` past that time restores it.
+ * `createCollection` past that time restores it. Two loads of a table at once are one: the first that ends ends it for both.
  */
 export async function bulkLoad<Value>(
   connection: QdrantConnection,
@@ -23,20 +23,22 @@ export async function bulkLoad<Value>(
   const mark = metadata?.pulse_bulk_load;
   // Where a load died here, what is configured now is its zero.
   const before = mark ? mark.indexing_threshold : typeof configured === 'number' ? configured : null;
+  // Without the caller's signal: a change that is aborted under way could be made after what undoes it.
   const sign = (): Promise<void> =>
     setMetadata(
       connection,
       collection,
       { pulse_bulk_load: { indexing_threshold: before, until: new Date(Date.now() + leaseMs).toISOString() } },
-      signal,
+      undefined,
     );
-  await sign();
-  await setIndexingThreshold(connection, collection, 0, signal);
+  const end = (): Promise<void> => endBulkLoad(connection, collection, before);
+  signal?.throwIfAborted();
   // A sign of life that fails is not worth ending the load for: at worst the index is built early.
   const timer = setInterval(() => void sign().catch(() => {}), leaseMs / 5);
-  // Without the caller's signal: an aborted load is to be cleaned up after, too.
-  const end = (): Promise<void> => endBulkLoad(connection, collection, before);
   try {
+    await sign();
+    await setIndexingThreshold(connection, collection, 0);
+    signal?.throwIfAborted();
     const value = await load();
     await end();
     return value;
@@ -60,7 +62,7 @@ async function endBulkLoad(
   collection: Collection,
   threshold: number | null,
 ): Promise<void> {
-  await setIndexingThreshold(connection, collection, threshold ?? defaultIndexingThreshold, undefined);
+  await setIndexingThreshold(connection, collection, threshold ?? defaultIndexingThreshold);
   await setMetadata(connection, collection, { pulse_bulk_load: null }, undefined);
 }
 
@@ -68,9 +70,8 @@ async function setIndexingThreshold(
   connection: QdrantConnection,
   { scope }: Collection,
   threshold: number,
-  signal: AbortSignal | undefined,
 ): Promise<void> {
-  await connection.request({ operation: 'setting the indexing threshold', scope, signal }, (client) =>
+  await connection.request({ operation: 'setting the indexing threshold', scope }, (client) =>
     client.updateCollection(scope.collection, { optimizers_config: { indexing_threshold: threshold } }),
   );
 }

@@ -2,7 +2,8 @@ import { AiProviderError, EmbeddingSpaceMismatchError, isAiProviderError, Vector
 import { type CollectionMetadata, readMetadata } from './collection-metadata.js';
 import type { QdrantConnection } from './connection.js';
 import type { TenantScope } from './filter.js';
-import { type CollectionMode, collectionName } from './naming.js';
+import { movedTo, movingTo } from './move-marks.js';
+import { type CollectionMode, collectionName, generationOf } from './naming.js';
 import type { QdrantResponse } from './qdrant-client-like.js';
 import { invalidResponse } from './qdrant-errors.js';
 
@@ -63,17 +64,17 @@ export class CollectionCatalog {
 
   /**
    * Asks the server; undefined where there is no such collection. A collection of the tenant's own goes before one that it shares, unless its
-   * points are still on their way there.
+   * points are still on their way there, or have left it.
    */
   async find(tenantId: number, tableName: string, signal: AbortSignal | undefined): Promise<Collection | undefined> {
     this.forget(tenantId, tableName);
     const own = await this.findInMode(tenantId, tableName, 'collection', signal);
-    const isIncomplete = own?.metadata?.pulse_moving_to === 'collection';
-    const shared =
-      own === undefined || isIncomplete ? await this.findInMode(tenantId, tableName, 'shared', signal) : undefined;
+    const isArriving = movingTo(own?.metadata) === 'collection';
+    const isElsewhere = own === undefined || isArriving || movedTo(own.metadata) === 'shared';
+    const shared = isElsewhere ? await this.findInMode(tenantId, tableName, 'shared', signal) : undefined;
     // The shared collection of a tenant that is moving out of it is not to be written to either.
     const found =
-      isIncomplete && shared ? { ...shared, metadata: withMove(shared.metadata, 'collection') } : (own ?? shared);
+      isArriving && shared ? { ...shared, metadata: withMove(shared.metadata, 'collection') } : (shared ?? own);
     if (found !== undefined) this.#remember(tenantId, tableName, found);
     return found;
   }
@@ -104,7 +105,11 @@ export class CollectionCatalog {
     }
   }
 
-  /** Asks the server for one collection by its name or alias, and addresses it by its own name from then on. */
+  /**
+   * Asks the server for one collection by its name or alias, and addresses it by its own name from then on.
+   *
+   * @throws {@link VectorStoreError} with code `invalid_response` for a collection that is not one of this store's; see {@link isForeign}.
+   */
   async read(scope: TenantScope, signal: AbortSignal | undefined): Promise<Collection | undefined> {
     let response: QdrantResponse;
     try {
@@ -118,9 +123,13 @@ export class CollectionCatalog {
     const metadata = readMetadata(scope, response.config?.metadata);
     // Only a tenant's own collection may be the platform's; a shared one that says nothing is somebody else's.
     if (metadata === undefined && scope.mode === 'shared') return undefined;
-    const name = collectionName(scope.tenantId, scope.tableName, scope.mode);
-    const generation = metadata?.pulse_generation;
-    const collection = typeof generation === 'number' ? `${name}@${generation}` : scope.collection;
+    // Only a build has an alias, and not always: one may have been restored under the plain name.
+    const isBuild = typeof metadata?.pulse_generation === 'number';
+    const collection = isBuild ? await this.#addressOf(scope, signal) : scope.collection;
+    if (collection !== scope.collection && generationOf(collection) !== metadata?.pulse_generation) {
+      // The alias was pointed at another build meanwhile.
+      return this.read({ ...scope, collection }, signal);
+    }
     const { vectors, sparse_vectors } = response.config?.params ?? {};
     if (typeof vectors?.size !== 'number' || vectors.distance !== 'Cosine') {
       const request = { operation: 'reading the description', collection, endpoint: this.#connection.endpoint };
@@ -128,6 +137,15 @@ export class CollectionCatalog {
     }
     const hasSparseVectors = typeof sparse_vectors === 'object' && sparse_vectors !== null && 'text' in sparse_vectors;
     return { scope: { ...scope, collection }, vectorSize: vectors.size, hasSparseVectors, metadata, response };
+  }
+
+  /** The collection that an alias leads to; a name that is no alias is a collection's own. */
+  async #addressOf(scope: TenantScope, signal: AbortSignal | undefined): Promise<string> {
+    const { aliases } = await this.#connection.request({ operation: 'reading aliases', scope, signal }, (client) =>
+      client.getAliases(),
+    );
+    const alias = aliases.find(({ alias_name: name }) => name === scope.collection);
+    return alias?.collection_name ?? scope.collection;
   }
 
   forget(tenantId: number, tableName: string): void {
@@ -157,13 +175,19 @@ export function isNotFound(error: unknown): boolean {
   return isAiProviderError(error) && error.code === 'collection_not_found';
 }
 
+/** Whether a collection that has one of our names was made by somebody else, for other vectors than this store's. */
+export function isForeign(error: unknown): boolean {
+  return isAiProviderError(error) && error.code === 'invalid_response';
+}
+
 /**
  * @throws {@link VectorStoreError} where the tenant's points are being moved: a write now would be lost.
  */
 export function requireWritable({ scope, metadata }: Collection): void {
-  if (!metadata?.pulse_moving_to) return;
+  if (movingTo(metadata) === undefined) return;
   throw new VectorStoreError(
-    `The points of tenant ${scope.tenantId} in the collection ${scope.collection} are being moved; write again when moveTenant has ended.`,
+    `The points of tenant ${scope.tenantId} in the collection ${scope.collection} are being moved; write again when moveTenant has ended. ` +
+      'One that was interrupted goes on when it is called again; cancelMove takes it back.',
     { code: 'unavailable', isRetryable: true, collection: scope.collection },
   );
 }

@@ -11,6 +11,8 @@ const formatVersion = 1;
 export interface CollectionMetadata {
   /** Whose it is and what it holds: written once, at creation. */
   readonly pulse_ai_providers: CollectionIdentity;
+  /** Whether the platform made it, so that it may hold points under random ids; see `mayHoldPlatformPoints`. */
+  readonly pulse_adopted?: boolean | null;
   /** Which build of the table's collection this is, where it was built anew. */
   readonly pulse_generation?: number | null;
   /** The collection that took this one's place; see `CollectionRebuild`. */

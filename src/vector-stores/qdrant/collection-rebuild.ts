@@ -1,29 +1,22 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallOptions } from '../../core/embedding-provider.js';
 import type { UpsertVectorsOptions, VectorRecord } from '../../core/vector-store.js';
 import { VectorStoreError } from '../../errors.js';
-import {
-  type Collection,
-  type CollectionCatalog,
-  catalogAgeMs,
-  collectionNotFound,
-  requireDimension,
-  requirePin,
-  requireWritable,
-} from './collection-catalog.js';
-import type { CheckedCollectionOptions } from './collection-request.js';
+import { requireOptions } from './call-options.js';
+import { deleteBuild } from './collection-builds.js';
+import { type Collection, type CollectionCatalog, requireWritable } from './collection-catalog.js';
+import { type RebuildOptions, rebuildOptions } from './collection-options-like.js';
+import { finishSwap, swap } from './collection-swap.js';
 import type { QdrantConnection } from './connection.js';
-import { createIfAbsent, createIndexes, indexesOf } from './create-collection.js';
-import { buildsOf, deleteBuild } from './drop-collection.js';
-import type { TenantScope } from './filter.js';
-import { collectionName } from './naming.js';
-import type { QdrantRequest } from './qdrant-client-like.js';
+import { movedTo } from './move-marks.js';
+import { collectionName, generationOf } from './naming.js';
+import { newBuild, newestBuild, nothingToReplace } from './next-build.js';
+import { createIndexes } from './payload-indexes.js';
 import { countRecords } from './read-records.js';
-import { setMetadata } from './set-metadata.js';
+import { countByTenant } from './tenant-counts.js';
 import { Upsert } from './upsert.js';
 
 export interface CommitOptions extends CallOptions {
-  /** Whether the new collection may hold fewer points than the old one. @default false */
+  /** Whether the new collection may hold fewer points than the old one; of a shared one, of any tenant. @default false */
   readonly allowFewer?: boolean | undefined;
 }
 
@@ -45,30 +38,21 @@ export class CollectionRebuild {
     this.#next = next;
   }
 
-  /** Begins a build, or takes up one that was begun with the same vector size and embedding space. */
+  /** Begins a build beside `current`, or goes on with one; see {@link RebuildOptions.resume}. */
   static async begin(
     connection: QdrantConnection,
     catalog: CollectionCatalog,
-    tenantId: number,
-    tableName: string,
-    options: CheckedCollectionOptions,
-    signal: AbortSignal | undefined,
+    current: Collection,
+    options: RebuildOptions,
   ): Promise<CollectionRebuild> {
-    const current = await catalog.require(tenantId, tableName, signal);
-    requireWritable(current);
-    await finishSwap(connection, catalog, current, signal);
-    const generation = generationOf(current) + 1;
-    const scope = { ...current.scope, collection: `${nameOf(current.scope)}@${generation}` };
-    let next = await catalog.read(scope, signal);
-    if (next === undefined) {
-      const request = { ...options, hasSparseVectors: options.hasSparseVectors || current.hasSparseVectors };
-      await createIfAbsent(connection, scope, request, signal, { pulse_generation: generation });
-      next = await catalog.read(scope, signal);
-    }
-    if (next === undefined) throw collectionNotFound(tenantId, tableName, connection);
-    requireDimension(next, options.vectorSize);
-    requirePin(next, options.embeddingSpace);
-    await createIndexes(connection, next, { ...indexesOf(current), ...options.payloadIndexes }, signal);
+    const { signal } = options;
+    requireSettled(current);
+    const asked = rebuildOptions(current, options);
+    await finishSwap(connection, catalog, current.scope, signal);
+    const next = options.resume
+      ? await newestBuild(connection, catalog, current, asked, signal)
+      : await newBuild(connection, catalog, current, asked, signal);
+    await createIndexes(connection, next, asked.payloadIndexes, signal);
     return new CollectionRebuild(connection, catalog, next);
   }
 
@@ -77,19 +61,24 @@ export class CollectionRebuild {
     return this.#next.scope.collection;
   }
 
-  /** As {@link PulseQdrantClient.upsertVectorsBatch}, into the new collection; in the mode `shared`, for any tenant of the table. */
+  /** As {@link PulseQdrantClient.upsertVectorsBatch}, into the new collection; into that of a shared one, for any tenant of the table. */
   async upsertVectorsBatch(
     tenantId: number,
     records: Iterable<VectorRecord> | AsyncIterable<VectorRecord>,
     options: UpsertVectorsOptions = {},
   ): Promise<string[]> {
+    requireOptions(options);
     const { scope } = this.#next;
     // The name is checked for the tenant, and compared: a build of one tenant's collection takes no other's records.
-    if (collectionName(tenantId, scope.tableName, scope.mode) !== nameOf(scope)) {
-      throw new VectorStoreError(`The collection ${scope.collection} is not tenant ${tenantId}'s.`, {
-        code: 'isolation_violated',
-        collection: scope.collection,
-      });
+    const plainName = collectionName(tenantId, scope.tableName, scope.mode);
+    if (scope.mode === 'collection' && tenantId !== scope.tenantId) {
+      throw new VectorStoreError(
+        `The collection ${scope.collection} is not tenant ${tenantId}'s, as ${plainName} is.`,
+        {
+          code: 'isolation_violated',
+          collection: scope.collection,
+        },
+      );
     }
     const collection = { ...this.#next, scope: { ...scope, tenantId } };
     return new Upsert(this.#connection, (work) => work(collection), options).run(collection.scope, records);
@@ -101,129 +90,78 @@ export class CollectionRebuild {
    * @throws `VectorStoreError` where the new collection holds fewer points than the old one, unless that is allowed.
    */
   async commit(options: CommitOptions = {}): Promise<void> {
+    requireOptions(options);
     const { signal } = options;
-    const { tenantId, tableName } = this.#next.scope;
-    const current = await this.#catalog.require(tenantId, tableName, signal);
-    if (current.scope.collection !== this.#next.scope.collection) {
-      requireWritable(current);
+    const { tenantId, tableName, mode } = this.#next.scope;
+    const current = await this.#catalog.findInMode(tenantId, tableName, mode, signal);
+    if (current === undefined) throw nothingToReplace(this.#next.scope);
+    if (current.scope.collection !== this.collection) {
+      requireSettled(current);
       requireNewer(this.#next, current);
       if (!options.allowFewer) await this.#requireAsMany(current, signal);
-      await this.#swap(current, signal);
+      await swap(this.#connection, current, this.#next, signal);
     }
-    await finishSwap(this.#connection, this.#catalog, this.#next, signal);
+    await finishSwap(this.#connection, this.#catalog, this.#next.scope, signal);
     this.#catalog.forget(tenantId, tableName);
   }
 
   /** Drops the new collection; the one that serves is not touched. */
   async abort(options: CallOptions = {}): Promise<void> {
-    const { tenantId, tableName, collection } = this.#next.scope;
-    const current = await this.#catalog.find(tenantId, tableName, options.signal);
-    if (current?.scope.collection === collection) {
-      throw new VectorStoreError(`The collection ${collection} was committed; it serves the table ${tableName} now.`, {
-        code: 'unsupported_operation',
-        collection,
-      });
+    requireOptions(options);
+    const { tenantId, tableName, mode } = this.#next.scope;
+    const current = await this.#catalog.findInMode(tenantId, tableName, mode, options.signal);
+    if (current?.scope.collection === this.collection) {
+      throw new VectorStoreError(
+        `The collection ${this.collection} was committed; it serves the table ${tableName} now.`,
+        { code: 'unsupported_operation', collection: this.collection },
+      );
     }
     await deleteBuild(this.#connection, this.#next.scope, options.signal);
   }
 
-  /** Points the name at the new collection. A name that is still a collection's own cannot be an alias: it is marked, and `@live` leads on. */
-  async #swap(current: Collection, signal: AbortSignal | undefined): Promise<void> {
-    const name = nameOf(current.scope);
-    const target = this.#next.scope.collection;
-    const isAlias = current.scope.collection !== name;
-    await setAlias(this.#connection, current.scope, isAlias ? name : `${name}@live`, target, signal);
-    if (!isAlias) await setMetadata(this.#connection, current, { pulse_superseded_by: target }, signal);
-  }
-
   async #requireAsMany(current: Collection, signal: AbortSignal | undefined): Promise<void> {
-    const before = await pointCountOf(this.#connection, current, signal);
-    const after = await pointCountOf(this.#connection, this.#next, signal);
-    if (after >= before) return;
+    const [before, after] = await Promise.all(
+      [current, this.#next].map((collection) => pointCounts(this.#connection, collection, signal)),
+    );
+    const fewer = [...before!].filter(([tenantId, count]) => (after!.get(tenantId) ?? 0) < count);
+    if (fewer.length === 0) return;
+    const [tenantId, count] = fewer[0]!;
+    const others = fewer.length === 1 ? '' : `, and fewer of ${fewer.length - 1} more tenants`;
     throw new VectorStoreError(
-      `The new collection ${this.#next.scope.collection} holds ${after} points, ${current.scope.collection} ${before}. Add the missing ones, or allow fewer.`,
-      { code: 'vector_store_failed', collection: this.#next.scope.collection },
+      `The new collection ${this.collection} holds ${after!.get(tenantId) ?? 0} points of tenant ${tenantId}, ${current.scope.collection} ${count}${others}. ` +
+        'Add the missing ones, or allow fewer.',
+      { code: 'vector_store_failed', collection: this.collection },
     );
   }
 }
 
-/**
- * What comes after a swap, and after one that was interrupted: waits until every reader has noticed, drops the older builds, and makes the
- * table's plain name an alias of the current one.
- */
-async function finishSwap(
+/** By tenant; of a tenant's own collection only the tenant's. */
+async function pointCounts(
   connection: QdrantConnection,
-  catalog: CollectionCatalog,
-  { scope }: Collection,
+  collection: Collection,
   signal: AbortSignal | undefined,
-): Promise<void> {
-  const current = await catalog.findInMode(scope.tenantId, scope.tableName, scope.mode, signal);
-  const generation = current === undefined ? 1 : generationOf(current);
-  if (current === undefined || generation === 1) return;
-  const name = nameOf(scope);
-  const builds = await buildsOf(connection, scope, signal);
-  const outdated = builds.filter((build) => Number(build.split('@')[1] ?? 1) < generation);
-  if (outdated.length > 0) await sleep(catalogAgeMs, undefined, { signal });
-  for (const collection of outdated) await deleteBuild(connection, { ...scope, collection }, signal);
-  const { aliases } = await connection.request({ operation: 'reading aliases', scope, signal }, (client) =>
-    client.getAliases(),
-  );
-  if (!aliases.some((alias) => alias.alias_name === `${name}@live`)) return;
-  await setAlias(connection, scope, name, current.scope.collection, signal);
-  const actions = [{ delete_alias: { alias_name: `${name}@live` } }];
-  await changeAliases(connection, scope, actions, signal);
+): Promise<Map<number, number>> {
+  const { scope } = collection;
+  if (scope.mode === 'shared') return countByTenant(connection, scope.collection, signal);
+  return new Map([[scope.tenantId, await countRecords(connection, collection, undefined, signal)]]);
 }
 
-/** Points an alias at a collection. Creating one that exists moves it: one action, which a server that dies makes whole or not at all. */
-function setAlias(
-  connection: QdrantConnection,
-  scope: TenantScope,
-  alias: string,
-  collection: string,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const actions = [{ create_alias: { alias_name: alias, collection_name: collection } }];
-  return changeAliases(connection, scope, actions, signal);
-}
-
-async function changeAliases(
-  connection: QdrantConnection,
-  scope: TenantScope,
-  actions: readonly QdrantRequest[],
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  await connection.request({ operation: 'changing aliases', scope, signal }, (client) =>
-    client.updateCollectionAliases({ actions }),
+/** A move has to be over, its last step included: a new build would not know of it. */
+function requireSettled(collection: Collection): void {
+  requireWritable(collection);
+  if (movedTo(collection.metadata) === undefined) return;
+  const { tenantId, tableName, collection: name } = collection.scope;
+  throw new VectorStoreError(
+    `The move of the table ${tableName} of tenant ${tenantId} has not ended; end it by calling moveTenant again.`,
+    { code: 'unavailable', isRetryable: true, collection: name },
   );
 }
 
 /** Another process may have committed a later build meanwhile. */
 function requireNewer(next: Collection, current: Collection): void {
-  if (generationOf(next) > generationOf(current)) return;
+  if (generationOf(next.scope.collection) > generationOf(current.scope.collection)) return;
   throw new VectorStoreError(
     `The collection ${next.scope.collection} is older than ${current.scope.collection}, which serves now; begin another rebuild.`,
     { code: 'unsupported_operation', collection: next.scope.collection },
   );
-}
-
-/** All points of a collection of the tenant's own; of a shared one, all tenants': a number that is compared and never handed out. */
-async function pointCountOf(
-  connection: QdrantConnection,
-  collection: Collection,
-  signal: AbortSignal | undefined,
-): Promise<number> {
-  if (collection.scope.mode === 'collection') return countRecords(connection, collection, undefined, signal);
-  const { scope } = collection;
-  const { count } = await connection.request({ operation: 'counting', scope, signal }, (client) =>
-    client.count(scope.collection, { exact: true }),
-  );
-  return count;
-}
-
-function generationOf({ metadata }: Collection): number {
-  return metadata?.pulse_generation ?? 1;
-}
-
-function nameOf({ tenantId, tableName, mode }: TenantScope): string {
-  return collectionName(tenantId, tableName, mode);
 }

@@ -59,17 +59,30 @@ export class QdrantConnection {
     return this.#tenantClients !== undefined;
   }
 
+  /** Whether what is about no tenant goes out without a key. */
+  get hasOnlyTenantKeys(): boolean {
+    const { target } = this.#options;
+    return this.hasTenantKeys && target.kind === 'server' && target.address.apiKey === undefined;
+  }
+
   /**
    * @param send - Makes one request; may be called again.
    * @throws `VectorStoreError`; the reason of `signal`, untouched.
    */
   async request<Value>(options: RequestOptions, send: SendRequest<Value>): Promise<Value> {
     const request = this.describe(options);
+    return this.withinDeadline(options, (signal) =>
+      this.#sendWithRetries(request, send, signal, options.scope?.tenantId),
+    );
+  }
+
+  /** Gives all that `run` does together the time of one request, where each of its requests gets the signal. */
+  async withinDeadline<Value>(options: RequestOptions, run: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
     const { timeoutMs } = this.#options;
-    return withDeadline((signal) => this.#sendWithRetries(request, send, signal, options.scope?.tenantId), {
+    return withDeadline(run, {
       timeoutMs,
       signals: [options.signal, this.#closing.signal],
-      timeoutError: () => deadlineError(request, timeoutMs),
+      timeoutError: () => deadlineError(this.describe(options), timeoutMs),
     });
   }
 

@@ -1,27 +1,17 @@
-import type { SparseVector } from '../../core/vector-store.js';
 import { VectorStoreError } from '../../errors.js';
-import type { Collection } from './collection-catalog.js';
-import { sparseVectorName } from './collection-request.js';
-import type { QdrantConnection } from './connection.js';
+import { type Collection, requireDimension } from './collection-catalog.js';
+import { type CopyEnd, IdSet, pagesOf, pointsById, recordPages, sparseVectorOf } from './copy-source.js';
 import { type TenantScope, tenantFilter } from './filter.js';
-import { pointId } from './naming.js';
 import { requireOwnPayload } from './payload.js';
 import type { QdrantPoint } from './qdrant-client-like.js';
-import { readPage } from './read-records.js';
 import { toBatches } from './record-batches.js';
-import { type CheckedRecord, checkRecord } from './record-checks.js';
+import type { CheckedRecord } from './record-checks.js';
 import { isSameJson, isSameSparseVector, isSameVector } from './same-content.js';
 import { toPoint } from './upsert.js';
 import { denseVectorOf } from './vectors.js';
 
 /** A source that is written to faster than it is copied never gets quiet. */
 const maxPasses = 10;
-
-/** One side of a copy. */
-export interface CopyEnd {
-  readonly connection: QdrantConnection;
-  readonly collection: Collection;
-}
 
 export interface PointCopyOptions extends CopyOptions {
   /** Asked before anything is written; throws where this copy is no longer to go on. */
@@ -40,27 +30,25 @@ export interface CopyOptions {
  * Makes the tenant's points in the target those of the source. Each pass compares every point and writes those that differ, so that an
  * interrupted copy goes on where it was; the last pass finds none, and so is the proof that source and target are equal.
  *
- * @returns How many points the source, and now the target, holds.
+ * @returns How many records the source, and now the target, holds.
  * @throws `VectorStoreError`.
  */
 export async function copyPoints(source: CopyEnd, target: CopyEnd, options: PointCopyOptions = {}): Promise<number> {
   let copiedCount = 0;
   for (let pass = 0; pass < maxPasses; pass++) {
+    const foreign = new IdSet();
     let comparedCount = 0;
     let differences = 0;
-    for await (const page of pagesOf(source, true, options.signal)) {
-      const records = page.map((point, i) =>
-        toRecord(source.collection.scope, target.collection.scope, point, comparedCount + i),
-      );
+    for await (const records of recordPages(source, target.collection.scope, foreign, options.signal)) {
       const different = await withoutEqual(target, records, options.signal);
       if (different.length > 0) await options.mayGoOn?.();
       await writeRecords(target, different, options.signal);
       differences += different.length;
       copiedCount += different.length;
-      comparedCount += page.length;
+      comparedCount += records.length;
       options.onProgress?.({ comparedCount, copiedCount });
     }
-    differences += await prune(source, target, options);
+    differences += await prune(source, target, foreign, options);
     if (differences === 0) return comparedCount;
   }
   throw new VectorStoreError(
@@ -69,39 +57,15 @@ export async function copyPoints(source: CopyEnd, target: CopyEnd, options: Poin
   );
 }
 
-async function* pagesOf(
-  { connection, collection }: CopyEnd,
-  withVectors: boolean,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<readonly QdrantPoint[]> {
-  let offset: unknown;
-  do {
-    const page = await readPage(connection, collection, { offset, withVectors }, signal);
-    if (page.points.length > 0) yield page.points;
-    offset = page.nextOffset;
-  } while (offset !== undefined);
-}
-
-/** The point as it belongs into the target: its id is derived anew, since an id that somebody chose may be another tenant's there. */
-function toRecord(from: TenantScope, to: TenantScope, point: QdrantPoint, position: number): CheckedRecord {
-  const { recordId, metadata } = requireOwnPayload(from, point.payload);
-  const { vector } = denseVectorOf(point);
-  return checkRecord(to, { recordId, vector, metadata, sparseVector: sparseVectorOf(point) }, position);
-}
-
-function sparseVectorOf({ vector }: QdrantPoint): SparseVector | undefined {
-  return (vector as Record<string, SparseVector> | undefined)?.[sparseVectorName];
-}
-
 async function withoutEqual(
-  { connection, collection }: CopyEnd,
+  target: CopyEnd,
   records: readonly CheckedRecord[],
   signal: AbortSignal | undefined,
 ): Promise<CheckedRecord[]> {
   const ids = records.map(({ pointId }) => pointId);
-  const stored = await readPage(connection, collection, { conditions: [{ has_id: ids }], withVectors: true }, signal);
-  const byId = new Map(stored.points.map((point) => [String(point.id), point]));
-  return records.filter((record) => !isEqual(collection.scope, record, byId.get(record.pointId)));
+  const stored = await pointsById(target, ids, true, signal);
+  const byId = new Map(stored.map((point) => [String(point.id), point]));
+  return records.filter((record) => !isEqual(target.collection.scope, record, byId.get(record.pointId)));
 }
 
 function isEqual(scope: TenantScope, record: CheckedRecord, point: QdrantPoint | undefined): boolean {
@@ -120,7 +84,7 @@ async function writeRecords(
   records: readonly CheckedRecord[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  for await (const batch of toBatches(records)) {
+  for (const batch of toBatches(records)) {
     await connection.change({ operation: 'copying', scope, signal }, (client, toWire) =>
       client.upsert(scope.collection, {
         wait: true,
@@ -130,26 +94,62 @@ async function writeRecords(
   }
 }
 
-/** Deletes what the target has and the source has not, such as a record that was deleted between two passes. */
-async function prune(source: CopyEnd, target: CopyEnd, { signal, mayGoOn }: PointCopyOptions): Promise<number> {
-  const { tenantId, tableName } = target.collection.scope;
-  const sourceIds = new Set<unknown>();
-  for await (const page of pagesOf(source, false, signal)) {
-    for (const point of page) {
-      const { recordId } = requireOwnPayload(source.collection.scope, point.payload);
-      sourceIds.add(pointId(tenantId, tableName, recordId));
-    }
-  }
-  let prunedCount = 0;
+/**
+ * What the target has and the source has not, page by page.
+ *
+ * @param foreign - As {@link recordPages} has filled it.
+ */
+export async function* extraPages(
+  source: CopyEnd,
+  target: CopyEnd,
+  foreign: IdSet,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<readonly QdrantPoint[]> {
   for await (const page of pagesOf(target, false, signal)) {
-    const ids = page.map(({ id }) => id).filter((id) => !sourceIds.has(id));
-    if (ids.length === 0) continue;
-    const { scope } = target.collection;
+    const unknown = page.filter(({ id }) => !foreign.has(String(id)));
+    const inSource = await pointsById(
+      source,
+      unknown.map(({ id }) => id),
+      false,
+      signal,
+    );
+    const ids = new Set(inSource.map(({ id }) => id));
+    const extra = unknown.filter(({ id }) => !ids.has(id));
+    if (extra.length > 0) yield extra;
+  }
+}
+
+/** Deletes what the target has and the source has not, such as a record that was deleted between two passes. */
+async function prune(
+  source: CopyEnd,
+  target: CopyEnd,
+  foreign: IdSet,
+  { signal, mayGoOn }: PointCopyOptions,
+): Promise<number> {
+  const { scope } = target.collection;
+  let prunedCount = 0;
+  for await (const page of extraPages(source, target, foreign, signal)) {
+    const condition = { has_id: page.map(({ id }) => id) };
     await mayGoOn?.();
     await target.connection.change({ operation: 'copying', scope, signal }, (client) =>
-      client.delete(scope.collection, { wait: true, filter: tenantFilter(scope, undefined, { has_id: ids }) }),
+      client.delete(scope.collection, { wait: true, filter: tenantFilter(scope, undefined, condition) }),
     );
-    prunedCount += ids.length;
+    prunedCount += page.length;
   }
   return prunedCount;
+}
+
+/** @throws {@link VectorStoreError} where points of the source would lose something in the target, or could not be compared with those there. */
+export function requireSameVectors(source: Collection, target: Collection): void {
+  requireDimension(target, source.vectorSize);
+  const [from, to] = [source, target].map(({ metadata }) => metadata?.pulse_ai_providers.embedding_space ?? null);
+  const isSparseLost = source.hasSparseVectors && !target.hasSparseVectors;
+  if (from === to && !isSparseLost) return;
+  const [mine, theirs] = [source.scope.collection, target.scope.collection];
+  throw new VectorStoreError(
+    isSparseLost
+      ? `The collection ${mine} has sparse vectors and ${theirs} has no place for them; build one of the two anew.`
+      : `The collections ${mine} and ${theirs} hold vectors of different embedding spaces; their points cannot be put together.`,
+    { code: 'unsupported_operation', collection: theirs },
+  );
 }

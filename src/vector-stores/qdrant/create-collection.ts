@@ -1,13 +1,24 @@
-import { reservedKeys } from '../../core/vector-record.js';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { VectorStoreError } from '../../errors.js';
 import { restoreAfterBulkLoad } from './bulk-load.js';
-import { type Collection, type CollectionCatalog, requireDimension, requirePin } from './collection-catalog.js';
+import { deleteBuild, scopeOf } from './collection-builds.js';
+import {
+  type Collection,
+  type CollectionCatalog,
+  catalogAgeMs,
+  requireDimension,
+  requirePin,
+  requireWritable,
+} from './collection-catalog.js';
 import { makeMetadata } from './collection-metadata.js';
-import { type CheckedCollectionOptions, collectionRequest, type PayloadIndexType } from './collection-request.js';
+import { type CheckedCollectionOptions, collectionRequest } from './collection-request.js';
 import type { QdrantConnection } from './connection.js';
-import { type TenantScope, tenantFilter } from './filter.js';
-import { collectionName } from './naming.js';
+import type { TenantScope } from './filter.js';
+import { noMove } from './move-marks.js';
+import { createIndexes } from './payload-indexes.js';
 import type { QdrantClientLike } from './qdrant-client-like.js';
+import { countRecords } from './read-records.js';
+import { setMetadata } from './set-metadata.js';
 
 /** Makes the collection of a tenant's table, or makes sure that the one that exists is the one that is asked for. */
 export async function createCollection(
@@ -20,16 +31,17 @@ export async function createCollection(
 ): Promise<Collection> {
   let collection = await catalog.find(tenantId, tableName, signal);
   if (collection === undefined) {
-    const mode = options.mode ?? 'collection';
-    const scope = { tenantId, tableName, mode, collection: collectionName(tenantId, tableName, mode) };
-    await createIfAbsent(connection, scope, options, signal);
+    const scope = scopeOf(tenantId, tableName, options.mode ?? 'collection');
+    const isNew = await createIfAbsent(connection, scope, options, signal);
+    if (isNew && scope.mode === 'collection') await giveWay(connection, catalog, scope, signal);
     collection = await catalog.find(tenantId, tableName, signal);
     if (collection === undefined) throw notOurs(scope);
+    requireWritable(collection);
   }
   requireMode(collection, options);
   requireDimension(collection, options.vectorSize);
   if (collection.metadata === undefined) {
-    await adopt(connection, collection.scope, options.embeddingSpace, signal);
+    await adopt(connection, catalog, collection, options.embeddingSpace, signal);
     collection = await catalog.require(tenantId, tableName, signal);
     requireMetadata(collection, connection.endpoint);
   }
@@ -39,22 +51,47 @@ export async function createCollection(
   return collection;
 }
 
-/** Another process may have made it a moment ago; the caller looks at what is there. */
+/**
+ * Another process may have made a shared collection between our look and our creation, and be about to use it for this tenant. It has seen no
+ * collection of the tenant's own then, so that this one has to go; writers that have seen it are refused until it has.
+ */
+async function giveWay(
+  connection: QdrantConnection,
+  catalog: CollectionCatalog,
+  scope: TenantScope,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const shared = await catalog.findInMode(scope.tenantId, scope.tableName, 'shared', signal);
+  if (shared === undefined) return;
+  const own = await catalog.read(scope, signal);
+  if (own === undefined) return;
+  await setMetadata(connection, own, { pulse_moving_to: 'collection' }, signal);
+  await sleep(catalogAgeMs, undefined, { signal });
+  if ((await countRecords(connection, own, undefined, signal)) > 0) {
+    await setMetadata(connection, own, noMove, signal);
+    throw inBothModes(own, shared);
+  }
+  await deleteBuild(connection, scope, signal);
+}
+
+/** @returns Whether this call made it: another process may have a moment ago, and the caller looks at what is there. */
 export async function createIfAbsent(
   connection: QdrantConnection,
   scope: TenantScope,
   options: CheckedCollectionOptions,
   signal: AbortSignal | undefined,
   extraMetadata: Readonly<Record<string, unknown>> = {},
-): Promise<void> {
+): Promise<boolean> {
   const { metadata, ...request } = collectionRequest(scope, options);
   const body = { ...request, metadata: { ...(metadata as object), ...extraMetadata } };
   try {
     await connection.request({ operation: 'creating', scope, signal }, (client) =>
       createWithMetadata(client, scope.collection, body),
     );
+    return true;
   } catch (error) {
-    if (!(error instanceof VectorStoreError) || !isConflict(error)) throw error;
+    if (error instanceof VectorStoreError && isConflict(error)) return false;
+    throw error;
   }
 }
 
@@ -86,16 +123,37 @@ function createWithMetadata(
  */
 async function adopt(
   connection: QdrantConnection,
-  scope: TenantScope,
+  catalog: CollectionCatalog,
+  own: Collection,
   embeddingSpace: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { count } = await connection.request({ operation: 'counting', scope, signal }, (client) =>
-    client.count(scope.collection, { filter: tenantFilter(scope), exact: true }),
-  );
-  const metadata = makeMetadata(scope, count === 0 ? embeddingSpace : undefined);
+  const { scope } = own;
+  const shared = await catalog.findInMode(scope.tenantId, scope.tableName, 'shared', signal);
+  if (shared !== undefined) await requireNoPoints(connection, shared, own, signal);
+  const count = await countRecords(connection, own, undefined, signal);
+  const metadata = { ...makeMetadata(scope, count === 0 ? embeddingSpace : undefined), pulse_adopted: true };
   await connection.request({ operation: 'writing the metadata', scope, signal }, (client) =>
     client.updateCollection(scope.collection, { metadata }),
+  );
+}
+
+/** @throws {@link VectorStoreError} where a shared collection holds points of a tenant that has a collection of its own, which hides them. */
+export async function requireNoPoints(
+  connection: QdrantConnection,
+  shared: Collection,
+  own: Collection,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if ((await countRecords(connection, shared, undefined, signal)) > 0) throw inBothModes(own, shared);
+}
+
+function inBothModes(own: Collection, shared: Collection): VectorStoreError {
+  const [mine, theirs] = [own.scope.collection, shared.scope.collection];
+  return new VectorStoreError(
+    `Tenant ${own.scope.tenantId} has points of the table ${own.scope.tableName} in ${theirs} and a collection ${mine} beside it, and no move is under way: ` +
+      'nobody knows which of them are to stay, and nothing was deleted. Remove one of the two on the server, then call again.',
+    { code: 'unsupported_operation', collection: mine },
   );
 }
 
@@ -113,33 +171,4 @@ function requireMode({ scope }: Collection, { mode }: CheckedCollectionOptions):
     `The table ${scope.tableName} of tenant ${scope.tenantId} is in the mode '${scope.mode}', in the collection ${scope.collection}. Use moveTenant to bring it to '${mode}'.`,
     { code: 'unsupported_operation', collection: scope.collection },
   );
-}
-
-/** Makes what is missing, each time: a crash may have come between the collection and its indexes. */
-export async function createIndexes(
-  connection: QdrantConnection,
-  { scope, response }: Collection,
-  payloadIndexes: Readonly<Record<string, PayloadIndexType>>,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const tenantIndex = scope.mode === 'shared' ? { type: 'keyword', is_tenant: true } : 'integer';
-  const existing: Readonly<Record<string, unknown>> = response.payload_schema ?? {};
-  for (const [field, schema] of Object.entries({ client_id: tenantIndex, ...payloadIndexes })) {
-    if (Object.hasOwn(existing, field)) continue;
-    await connection.change({ operation: `indexing ${field}`, scope, signal }, (client) =>
-      client.createPayloadIndex(scope.collection, {
-        field_name: field,
-        // Without positions, no phrase is ever found.
-        field_schema: schema === 'text' ? { type: 'text', phrase_matching: true } : schema,
-        wait: true,
-      }),
-    );
-  }
-}
-
-/** The metadata fields that a collection has indexes for. */
-export function indexesOf({ response }: Collection): Record<string, PayloadIndexType> {
-  const schema: Readonly<Record<string, { data_type: PayloadIndexType }>> = response.payload_schema ?? {};
-  const fields = Object.entries(schema).filter(([field]) => !(reservedKeys as readonly string[]).includes(field));
-  return Object.fromEntries(fields.map(([field, { data_type: type }]) => [field, type]));
 }

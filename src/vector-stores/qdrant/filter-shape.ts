@@ -1,5 +1,17 @@
 import { InvalidInputError } from '../../errors.js';
-import { describeValue } from '../../internal/validate.js';
+import {
+  list,
+  requireBound,
+  requireCount,
+  requireKeyPath,
+  requireNumber,
+  requireOneType,
+  requirePointId,
+  requirePositiveCount,
+  requireScalar,
+  requireText,
+  unexpected,
+} from './filter-values.js';
 
 /** Deep enough for any filter that a person or a query builder writes; it also ends an object that holds itself. */
 const maxDepth = 32;
@@ -19,7 +31,7 @@ export function requireFilter(value: unknown, path = 'filter', depth = 0): Copie
     should: conditions,
     must_not: conditions,
     min_should: (entry, at, level) =>
-      copyKnown(entry, at, level, { conditions: someConditions, min_count: positiveCount }, [
+      copyKnown(entry, at, level, { conditions: someConditions, min_count: requirePositiveCount }, [
         'conditions',
         'min_count',
       ]),
@@ -62,70 +74,24 @@ const condition: Check = (value, path, depth) => {
   return requireFilter(object, path, depth);
 };
 
-const fieldKey: Check = (value, path) => {
-  if (typeof value === 'string' && value !== '') return value;
-  throw unexpected(path, 'a non-empty payload key', value);
-};
-
-const keyObject: Check = (value, path, depth) => copyKnown(value, path, depth, { key: fieldKey }, ['key']);
+const keyObject: Check = (value, path, depth) => copyKnown(value, path, depth, { key: requireKeyPath }, ['key']);
 
 const conditionsByKey: Readonly<Record<string, Check>> = {
-  has_id: (value, path) =>
-    list(value, path).map((entry, i) => {
-      if (typeof entry === 'string' || (Number.isSafeInteger(entry) && (entry as number) >= 0)) return entry;
-      throw unexpected(`${path}[${i}]`, 'a point id (a UUID or an unsigned integer)', entry);
-    }),
-  has_vector: (value, path) => {
-    if (typeof value === 'string') return value;
-    throw unexpected(path, 'the name of a vector', value);
-  },
+  has_id: (value, path) => list(value, path).map((entry, i) => requirePointId(entry, `${path}[${i}]`)),
+  has_vector: requireText,
   is_empty: keyObject,
   is_null: keyObject,
   nested: (value, path, depth) =>
-    copyKnown(value, path, depth, { key: fieldKey, filter: requireFilter }, ['key', 'filter']),
+    copyKnown(value, path, depth, { key: requireKeyPath, filter: requireFilter }, ['key', 'filter']),
 };
 
-const scalar: Check = (value, path) => {
-  if (typeof value === 'string' || typeof value === 'boolean' || Number.isSafeInteger(value)) return value;
-  throw unexpected(path, 'a string, a boolean or a safe integer', value);
-};
-
-const text: Check = (value, path) => {
-  if (typeof value === 'string') return value;
-  throw unexpected(path, 'a string', value);
-};
-
-const anyOf: Check = (value, path) => {
-  const values = list(value, path);
-  if (values.every((entry) => typeof entry === 'string') || values.every((entry) => Number.isSafeInteger(entry))) {
-    return [...values];
-  }
-  throw new InvalidInputError(`Expected \`${path}\` to be an array of strings or an array of safe integers.`);
-};
-
-const number: Check = (value, path) => {
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
-  throw unexpected(path, 'a finite number', value);
-};
-
-const count: Check = (value, path) => {
-  if (Number.isSafeInteger(value) && (value as number) >= 0) return value;
-  throw unexpected(path, 'an unsigned integer', value);
-};
-
-const positiveCount: Check = (value, path) => {
-  if (Number.isSafeInteger(value) && (value as number) > 0) return value;
-  throw unexpected(path, 'a positive integer', value);
-};
-
-const bound: Check = (value, path, depth) => (typeof value === 'string' ? value : number(value, path, depth));
 const bounds =
   (check: Check): Check =>
   (value, path, depth) =>
     copyKnown(value, path, depth, { gt: check, gte: check, lt: check, lte: check });
 
 const geoPoint: Check = (value, path, depth) =>
-  copyKnown(value, path, depth, { lon: number, lat: number }, ['lon', 'lat']);
+  copyKnown(value, path, depth, { lon: requireNumber, lat: requireNumber }, ['lon', 'lat']);
 const geoLine: Check = (value, path, depth) =>
   copyKnown(
     value,
@@ -138,24 +104,24 @@ const geoLine: Check = (value, path, depth) =>
 const fieldChecks: Readonly<Record<string, Check>> = {
   match: (value, path, depth) => {
     const copy = copyKnown(value, path, depth, {
-      value: scalar,
-      any: anyOf,
-      except: anyOf,
-      text,
-      text_any: text,
-      phrase: text,
+      value: requireScalar,
+      any: requireOneType,
+      except: requireOneType,
+      text: requireText,
+      text_any: requireText,
+      phrase: requireText,
     });
     if (Object.keys(copy).length === 1) return copy;
     throw new InvalidInputError(
       `Expected \`${path}\` to have exactly one of value, any, except, text, text_any, phrase.`,
     );
   },
-  range: bounds(bound),
-  values_count: bounds(count),
+  range: bounds(requireBound),
+  values_count: bounds(requireCount),
   geo_bounding_box: (value, path, depth) =>
     copyKnown(value, path, depth, { top_left: geoPoint, bottom_right: geoPoint }, ['top_left', 'bottom_right']),
   geo_radius: (value, path, depth) =>
-    copyKnown(value, path, depth, { center: geoPoint, radius: number }, ['center', 'radius']),
+    copyKnown(value, path, depth, { center: geoPoint, radius: requireNumber }, ['center', 'radius']),
   geo_polygon: (value, path, depth) =>
     copyKnown(
       value,
@@ -171,7 +137,7 @@ const fieldChecks: Readonly<Record<string, Check>> = {
 
 /** One test a condition: several are said as several conditions, so that nobody has to know how a server combines them. */
 function fieldCondition(value: Copied, path: string, depth: number): Copied {
-  const copy = copyKnown(value, path, depth, { key: fieldKey, ...fieldChecks }, ['key']);
+  const copy = copyKnown(value, path, depth, { key: requireKeyPath, ...fieldChecks }, ['key']);
   if (Object.keys(copy).length === 2) return copy;
   throw new InvalidInputError(
     `Expected \`${path}\` to have \`key\` and exactly one of ${Object.keys(fieldChecks).join(', ')}.`,
@@ -207,13 +173,4 @@ function plainObject(value: unknown, path: string): Copied {
     if (prototype === null || Object.getPrototypeOf(prototype) === null) return value as Copied;
   }
   throw unexpected(path, 'a plain object', value);
-}
-
-function list(value: unknown, path: string): readonly unknown[] {
-  if (Array.isArray(value)) return Array.from(value);
-  throw unexpected(path, 'an array', value);
-}
-
-function unexpected(path: string, expected: string, value: unknown): InvalidInputError {
-  return new InvalidInputError(`Expected \`${path}\` to be ${expected}, got ${describeValue(value)}.`);
 }

@@ -1,9 +1,9 @@
 import type { CollectionDescription } from '../../core/vector-store.js';
 import { requireTenantId } from '../../internal/validate.js';
-import { type Collection, type CollectionCatalog, isNotFound } from './collection-catalog.js';
+import { type Collection, type CollectionCatalog, isForeign, isNotFound } from './collection-catalog.js';
 import type { QdrantConnection } from './connection.js';
-import { indexesOf } from './create-collection.js';
 import { type CollectionMode, parseCollectionName } from './naming.js';
+import { indexesOf } from './payload-indexes.js';
 import { countRecords } from './read-records.js';
 
 export interface QdrantCollectionDescription extends CollectionDescription {
@@ -35,7 +35,10 @@ export async function describeCollection(
   };
 }
 
-/** The tables that have a collection for the tenant: its own, and the shared ones that hold a point of it; ordered by name. */
+/**
+ * The tables that have a collection for the tenant: its own, and the shared ones that hold a point of it; ordered by name. A collection that
+ * somebody else made under such a name, for other vectors, is none of them.
+ */
 export async function listCollections(
   connection: QdrantConnection,
   catalog: CollectionCatalog,
@@ -69,12 +72,11 @@ async function describeIfPresent(
   { tenantId, tableName }: { readonly tenantId: number; readonly tableName: string },
   signal: AbortSignal | undefined,
 ): Promise<QdrantCollectionDescription | undefined> {
-  const collection = await catalog.find(tenantId, tableName, signal);
-  if (collection === undefined) return undefined;
   try {
-    return await describeCollection(connection, collection, signal);
+    const collection = await catalog.find(tenantId, tableName, signal);
+    return collection && (await describeCollection(connection, collection, signal));
   } catch (error) {
-    if (isNotFound(error)) return undefined;
+    if (isNotFound(error) || isForeign(error)) return undefined;
     throw error;
   }
 }

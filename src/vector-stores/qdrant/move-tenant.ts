@@ -1,168 +1,130 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { VectorStoreError } from '../../errors.js';
-import {
-  type Collection,
-  type CollectionCatalog,
-  catalogAgeMs,
-  collectionNotFound,
-  requireDimension,
-} from './collection-catalog.js';
-import type { CollectionMetadata } from './collection-metadata.js';
+import { deleteBuilds, deleteTenant, scopeOf } from './collection-builds.js';
+import { type Collection, catalogAgeMs, collectionNotFound } from './collection-catalog.js';
+import { optionsLike } from './collection-options-like.js';
 import { checkCollectionOptions } from './collection-request.js';
-import type { QdrantConnection } from './connection.js';
-import { type CopyEnd, type CopyOptions, copyPoints } from './copy-points.js';
-import { createIfAbsent, createIndexes, indexesOf } from './create-collection.js';
-import { buildsOf, deleteBuild, deleteTenant } from './drop-collection.js';
-import { type CollectionMode, collectionName } from './naming.js';
+import { type CopyOptions, copyPoints, requireSameVectors } from './copy-points.js';
+import { checkSource } from './copy-source.js';
+import { createIfAbsent, requireNoPoints } from './create-collection.js';
+import { arrivedIn, movedTo, movingTo, noMove } from './move-marks.js';
+import { claim, findOwn, findShared, type Move, otherMove, takenOver } from './move-steps.js';
+import type { CollectionMode } from './naming.js';
+import { createIndexes, indexesOf } from './payload-indexes.js';
 import { countRecords } from './read-records.js';
 import { setMetadata } from './set-metadata.js';
 
 /**
- * Moves a tenant's points of a table from one mode to the other. Reads go on all the while; writes are refused, as retryable, from the first
- * step to the last. Every step can be done again, so that a move that was interrupted goes on when it is called again:
+ * Moves a tenant's points of a table from one mode to the other. Reads go on all the while; writes are refused, as retryable, from the second
+ * step to the fourth. Every step can be done again, so that a move that was interrupted goes on when it is called again:
  *
- * 1. mark the tenant's own collection as moving, and wait until every process has noticed;
- * 2. copy until a whole pass finds nothing that differs;
- * 3. to `shared`: drop the own collection. To `collection`: take the mark away, wait again, and delete the tenant's points in the shared one.
+ * 1. look whether the move can be done: usable points, equal vectors, nothing of the tenant's in the new place; make that, and its indexes;
+ * 2. mark the tenant's own collection as moving, and wait until every process has noticed;
+ * 3. copy until a whole pass finds nothing that differs;
+ * 4. change the mark to one that says where the points are now, and wait again;
+ * 5. delete what the old place has, and the mark.
  *
  * @returns How many points the tenant has in its new place.
  */
-export async function moveTenant(
-  connection: QdrantConnection,
-  catalog: CollectionCatalog,
-  tenantId: number,
-  tableName: string,
-  to: CollectionMode,
-  options: CopyOptions,
-): Promise<number> {
-  const { signal } = options;
-  const own = await catalog.findInMode(tenantId, tableName, 'collection', signal);
-  const shared = await catalog.findInMode(tenantId, tableName, 'shared', signal);
-  catalog.forget(tenantId, tableName);
-  const move = { connection, catalog, tenantId, tableName, options };
+export async function moveTenant(move: Move, to: CollectionMode, options: CopyOptions): Promise<number> {
   try {
-    return to === 'shared' ? await toShared(move, own, shared) : await toOwn(move, own, shared);
+    // The last step of an earlier move that was interrupted in it, in whichever direction.
+    const arrived = movedTo((await findOwn(move))?.metadata);
+    if (arrived !== undefined) await clearOldPlace(move, arrived);
+    return to === 'shared' ? await toShared(move, options) : await toOwn(move, options);
   } finally {
-    catalog.forget(tenantId, tableName);
+    move.catalog.forget(move.tenantId, move.tableName);
   }
 }
 
-interface Move {
-  readonly connection: QdrantConnection;
-  readonly catalog: CollectionCatalog;
-  readonly tenantId: number;
-  readonly tableName: string;
-  readonly options: CopyOptions;
-}
-
-async function toShared(move: Move, own: Collection | undefined, shared: Collection | undefined): Promise<number> {
-  const { connection, options } = move;
-  const { signal } = options;
+async function toShared(move: Move, options: CopyOptions): Promise<number> {
+  const [own, shared] = [await findOwn(move), await findShared(move)];
   if (own === undefined) return pointsIn(move, shared);
-  if (own.metadata?.pulse_moving_to === 'collection') throw otherWay(own, 'collection');
-  const target = shared ?? (await createLike(move, own, 'shared', {}));
-  requireSameVectors(own, target);
+  if (movingTo(own.metadata) === 'collection') throw otherMove(own, 'collection');
+  if (shared !== undefined && movingTo(own.metadata) === undefined)
+    await requireNoPoints(move.connection, shared, own, move.signal);
+  const target = await prepare(move, own, shared, 'shared');
   const mayGoOn = await claim(move, own, 'shared');
-  await sleep(catalogAgeMs, undefined, { signal });
-  const ends = [own, target].map((collection) => ({ connection, collection })) as [CopyEnd, CopyEnd];
-  const count = await copyPoints(...ends, { ...options, mayGoOn });
-  await mayGoOn();
-  for (const collection of await buildsOf(connection, own.scope, signal)) {
-    await deleteBuild(connection, { ...own.scope, collection }, signal);
-  }
-  return count;
+  return copyAndArrive(move, own, [own, target], { ...options, mayGoOn });
 }
 
-async function toOwn(move: Move, own: Collection | undefined, shared: Collection | undefined): Promise<number> {
-  const { connection, options } = move;
-  const { signal } = options;
-  if (own?.metadata?.pulse_moving_to === 'shared') throw otherWay(own, 'shared');
-  if (own !== undefined && own.metadata?.pulse_moving_to !== 'collection') {
-    // The last step of a move that was interrupted there; nothing where none was.
-    if (shared !== undefined && (await pointsIn(move, shared)) > 0) {
-      await sleep(catalogAgeMs, undefined, { signal });
-      await deleteTenant(connection, shared, signal);
-    }
+async function toOwn(move: Move, options: CopyOptions): Promise<number> {
+  const [own, shared] = [await findOwn(move), await findShared(move)];
+  if (own !== undefined && movingTo(own.metadata) === 'shared') throw otherMove(own, 'shared');
+  if (own !== undefined && movingTo(own.metadata) === undefined) {
+    if (shared !== undefined) await requireNoPoints(move.connection, shared, own, move.signal);
     return pointsIn(move, own);
   }
-  if (shared === undefined) throw collectionNotFound(move.tenantId, move.tableName, connection);
-  const target = own ?? (await createLike(move, shared, 'collection', { pulse_moving_to: 'collection' }));
-  requireSameVectors(shared, target);
+  if (shared === undefined) throw collectionNotFound(move.tenantId, move.tableName, move.connection);
+  const target = await prepare(move, shared, own, 'collection');
+  // Somebody else made it, or ended this move, between two requests of ours.
+  if (movingTo(target.metadata) !== 'collection') throw takenOver(target);
   const mayGoOn = await claim(move, target, 'collection');
+  if ((await pointsIn(move, shared)) === 0 && (await pointsIn(move, target)) > 0) {
+    // Another call ended the move just before this one's mark came: there is nothing to copy from any more.
+    await setMetadata(move.connection, target, noMove, move.signal);
+    throw takenOver(target);
+  }
+  return copyAndArrive(move, target, [shared, target], { ...options, mayGoOn });
+}
+
+/** Finds out whether a move can be done before anything of the tenant's is touched; returns the collection that the points go to. */
+async function prepare(
+  move: Move,
+  source: Collection,
+  existing: Collection | undefined,
+  to: CollectionMode,
+): Promise<Collection> {
+  const { connection, tenantId, tableName, signal } = move;
+  const scope = scopeOf(tenantId, tableName, to);
+  await checkSource({ connection, collection: source }, scope, signal);
+  let target = existing;
+  if (target === undefined) {
+    const marks = to === 'collection' ? { pulse_moving_to: to } : {};
+    await createIfAbsent(connection, scope, checkCollectionOptions(optionsLike(source)), signal, marks);
+    target = await (to === 'shared' ? findShared(move) : findOwn(move));
+  }
+  if (target === undefined) throw collectionNotFound(tenantId, tableName, connection);
+  requireSameVectors(source, target);
+  await createIndexes(connection, target, indexesOf(source), signal);
+  return target;
+}
+
+async function copyAndArrive(
+  move: Move,
+  own: Collection,
+  [source, target]: readonly [Collection, Collection],
+  options: CopyOptions & { readonly mayGoOn: () => Promise<void> },
+): Promise<number> {
+  const { connection, signal } = move;
   await sleep(catalogAgeMs, undefined, { signal });
-  const ends = [shared, target].map((collection) => ({ connection, collection })) as [CopyEnd, CopyEnd];
-  const count = await copyPoints(...ends, { ...options, mayGoOn });
-  await mayGoOn();
-  await setMetadata(connection, target, { pulse_moving_to: null, pulse_mover: null }, signal);
-  await sleep(catalogAgeMs, undefined, { signal });
-  await deleteTenant(connection, shared, signal);
+  await options.mayGoOn();
+  const count = await copyPoints({ connection, collection: source }, { connection, collection: target }, options);
+  await options.mayGoOn();
+  await setMetadata(connection, own, arrivedIn(target.scope.mode), signal);
+  await clearOldPlace(move, target.scope.mode);
   return count;
 }
 
-/**
- * Marks the tenant's own collection as moving, by this call. Of two calls at the same time the later one goes on: the other would compare with a
- * source that is gone, and delete what was written after the move.
- */
-async function claim(
-  { connection, catalog, options: { signal } }: Move,
-  own: Collection,
-  to: CollectionMode,
-): Promise<() => Promise<void>> {
-  const mover = randomUUID();
-  await setMetadata(connection, own, { pulse_moving_to: to, pulse_mover: mover }, signal);
-  return async () => {
-    const latest = await catalog.read(own.scope, signal);
-    if (latest?.metadata?.pulse_mover === mover) return;
-    throw new VectorStoreError(
-      `Another call of moveTenant has taken over the table ${own.scope.tableName} of tenant ${own.scope.tenantId}.`,
-      { code: 'unavailable', isRetryable: true, collection: own.scope.collection },
-    );
-  };
-}
-
-/** A collection for the same vectors, in the other mode and with the same indexes. */
-async function createLike(
-  { connection, catalog, tenantId, tableName, options: { signal } }: Move,
-  model: Collection,
-  mode: CollectionMode,
-  metadata: Partial<CollectionMetadata>,
-): Promise<Collection> {
-  const scope = { tenantId, tableName, mode, collection: collectionName(tenantId, tableName, mode) };
-  const options = checkCollectionOptions({
-    vectorSize: model.vectorSize,
-    embeddingSpace: model.metadata?.pulse_ai_providers.embedding_space ?? undefined,
-    hasSparseVectors: model.hasSparseVectors,
-    payloadIndexes: indexesOf(model),
-  });
-  await createIfAbsent(connection, scope, options, signal, metadata);
-  const collection = await catalog.findInMode(tenantId, tableName, mode, signal);
-  if (collection === undefined) throw collectionNotFound(tenantId, tableName, connection);
-  await createIndexes(connection, collection, options.payloadIndexes, signal);
-  return collection;
-}
-
-function requireSameVectors(source: Collection, target: Collection): void {
-  requireDimension(target, source.vectorSize);
-  const [from, to] = [source, target].map(({ metadata }) => metadata?.pulse_ai_providers.embedding_space ?? null);
-  if (from === to) return;
-  throw new VectorStoreError(
-    `The collections ${source.scope.collection} and ${target.scope.collection} hold vectors of different embedding spaces; their points cannot be put together.`,
-    { code: 'unsupported_operation', collection: target.scope.collection },
-  );
-}
-
-function otherWay({ scope }: Collection, mode: CollectionMode): VectorStoreError {
-  return new VectorStoreError(
-    `The table ${scope.tableName} of tenant ${scope.tenantId} is on its way to the mode '${mode}'; end that move first by calling moveTenant with it.`,
-    { code: 'unsupported_operation', collection: scope.collection },
-  );
+/** The last step: waits until nobody reads the old place any more, and deletes what it has. The mark is the proof that the new one has it all. */
+async function clearOldPlace(move: Move, to: CollectionMode): Promise<void> {
+  const { connection, catalog, tenantId, tableName, signal } = move;
+  await sleep(catalogAgeMs, undefined, { signal });
+  const [own, shared] = [await findOwn(move), await findShared(move)];
+  // Another call was faster.
+  if (own === undefined || movedTo(own.metadata) !== to) return;
+  if (to === 'shared') {
+    if (shared === undefined) throw collectionNotFound(tenantId, tableName, connection);
+    await deleteBuilds(connection, catalog, own.scope, signal);
+    return;
+  }
+  if (shared !== undefined) await deleteTenant(connection, catalog, shared.scope, signal);
+  await setMetadata(connection, own, noMove, signal);
 }
 
 async function pointsIn(
-  { connection, tenantId, tableName, options }: Move,
+  { connection, tenantId, tableName, signal }: Move,
   collection: Collection | undefined,
 ): Promise<number> {
   if (collection === undefined) throw collectionNotFound(tenantId, tableName, connection);
-  return countRecords(connection, collection, undefined, options.signal);
+  return countRecords(connection, collection, undefined, signal);
 }

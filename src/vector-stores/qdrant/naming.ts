@@ -34,12 +34,20 @@ export function collectionName(tenantId: number, tableName: string, mode: Collec
   return requireNameLength(`${owner}_${requireTableName(tableName)}`);
 }
 
-/** Which tenant and table a collection is of, or undefined for a name that is not ours; a `shared` one has no tenant. */
+/** Which build of its table a collection is: 1 for `client_1_docs`, 2 for `client_1_docs@2`. */
+export function generationOf(collection: string): number {
+  return Number(collection.split('@')[1] ?? 1);
+}
+
+/**
+ * Which tenant and table a collection or an alias is of, or undefined for a name that is not ours; a `shared` one has no tenant. `@live` leads
+ * to a table's build for a moment, when nothing else has its name.
+ */
 export function parseCollectionName(
   name: string,
 ): { readonly tenantId?: number; readonly tableName: string } | undefined {
   const [, tenant, dedicated, shared] =
-    /^(?:client_([1-9][0-9]{0,15})_([a-z][a-z0-9_]*)|shared_([a-z][a-z0-9_]*))$/.exec(name) ?? [];
+    /^(?:client_([1-9][0-9]{0,15})_([a-z][a-z0-9_]*)|shared_([a-z][a-z0-9_]*))(?:@live)?$/.exec(name) ?? [];
   if (shared !== undefined) return { tableName: shared };
   if (dedicated === undefined || !Number.isSafeInteger(Number(tenant))) return undefined;
   return { tenantId: Number(tenant), tableName: dedicated };

@@ -1,5 +1,7 @@
+import { resolve } from 'node:path';
 import { AiProviderError, InvalidInputError } from '../../errors.js';
 import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../internal/validate.js';
+import { requireOptions } from './call-options.js';
 import type { QdrantClientLike } from './qdrant-client-like.js';
 
 /** Where the vectors are: a Qdrant server, this process, or a client of your own. Exactly one of `url`, `host`, `location` and `client`. */
@@ -31,7 +33,10 @@ export interface PulseQdrantClientOptions {
    * they are. bench/README.md has recall and speed. @default false
    */
   readonly roundVectors?: boolean | undefined;
-  /** How long a request may take, retries included, in milliseconds. @default 120_000 */
+  /**
+   * How long a call of one answer may take, such as a search, and each request of a longer one, such as an upsert; retries included, in
+   * milliseconds. @default 120_000
+   */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -63,6 +68,7 @@ const serverOnly = ['port', 'https', 'apiKey', 'apiKeyForTenant'] as const;
 
 /** @throws {@link InvalidInputError} for options that contradict each other or have the wrong form. */
 export function resolveOptions(options: PulseQdrantClientOptions): ResolvedOptions {
+  requireOptions(options);
   const given = places.filter((place) => options[place] !== undefined);
   if (given.length > 1) {
     throw new InvalidInputError(
@@ -94,7 +100,13 @@ function resolveTarget(options: PulseQdrantClientOptions): QdrantTarget {
     if (typeof client?.query === 'function') return { kind: 'client', endpoint: 'the injected client', client };
     throw new InvalidInputError(`Expected \`client\` to be a Qdrant client, got ${describeValue(client)}.`);
   }
-  return { kind: 'local', endpoint: 'the local engine', location: requireNonEmptyString(location, 'location') };
+  return { kind: 'local', endpoint: 'the local engine', location: resolveLocation(location) };
+}
+
+/** Now, since the host may go to another folder before the engine is opened. */
+function resolveLocation(location: unknown): string {
+  const given = requireNonEmptyString(location, 'location');
+  return given === ':memory:' ? given : resolve(given);
 }
 
 function resolveAddress(options: PulseQdrantClientOptions): QdrantServerAddress {

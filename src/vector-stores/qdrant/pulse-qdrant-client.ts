@@ -3,11 +3,13 @@ import type { CallOptions } from '../../core/embedding-provider.js';
 import { requireRecordId } from '../../core/vector-record.js';
 import type { UpsertVectorsOptions, VectorRecord, VectorStore } from '../../core/vector-store.js';
 import { InvalidInputError } from '../../errors.js';
-import { rejectOnAbort } from '../../internal/reject-on-abort.js';
-import { describeValue, requireNonEmptyString } from '../../internal/validate.js';
+import { describeValue } from '../../internal/validate.js';
+import { rebuildCollection, rebuildSharedCollection } from './begin-rebuild.js';
 import { bulkLoad } from './bulk-load.js';
+import { requireOptions } from './call-options.js';
 import { type Collection, CollectionCatalog, requirePin } from './collection-catalog.js';
-import { CollectionRebuild } from './collection-rebuild.js';
+import type { RebuildOptions } from './collection-options-like.js';
+import type { CollectionRebuild } from './collection-rebuild.js';
 import { checkCollectionOptions, type QdrantCollectionOptions } from './collection-request.js';
 import { QdrantConnection } from './connection.js';
 import type { CopyOptions } from './copy-points.js';
@@ -15,11 +17,14 @@ import { createCollection } from './create-collection.js';
 import { deletePoints } from './delete-records.js';
 import { dropCollection } from './drop-collection.js';
 import { hasCondition } from './filter-shape.js';
+import { requireKeyPath } from './filter-values.js';
 import { checkHealth, type VectorStoreHealth } from './health.js';
 import { describeCollection, listCollections, type QdrantCollectionDescription } from './list-collections.js';
+import { cancelMove, type Move } from './move-steps.js';
 import { moveTenant } from './move-tenant.js';
-import { type CollectionMode, collectionName, pointId } from './naming.js';
+import { type CollectionMode, collectionName } from './naming.js';
 import { optionsFromEnv, type PulseQdrantClientOptions, resolveOptions } from './options.js';
+import { recordCondition } from './platform-points.js';
 import {
   type CountValuesOptions,
   countRecords,
@@ -28,24 +33,34 @@ import {
   type FilterOptions,
   type ListRecordsOptions,
   type ReadOptions,
+  readByRecordIds,
   readPage,
   type StoredRecord,
   toStoredRecord,
 } from './read-records.js';
 import { checkExamples, type RecommendOptions, recommend } from './recommend.js';
-import { type HitGroup, searchBatch, searchGroups, searchHybrid, searchSimilar, type VectorHit } from './search.js';
+import {
+  type HitGroup,
+  searchBatch,
+  searchGroups,
+  searchHybrid,
+  searchSimilar,
+  toSearchBatches,
+  type VectorHit,
+} from './search.js';
 import {
   type BatchSearch,
   checkFilter,
   checkGroups,
   checkHybridSearch,
   checkSearch,
+  checkSearches,
   type GroupSearchOptions,
   type HybridSearchOptions,
   requireLimit,
   type VectorSearchOptions,
 } from './search-options.js';
-import { Upsert } from './upsert.js';
+import { Upsert, type UseCollection } from './upsert.js';
 
 /** How many ids go into one request. */
 const idsPerRequest = 1_000;
@@ -56,9 +71,12 @@ const placeholder = [1];
  * Vectors of many tenants on Qdrant, each seeing only its own: the tenant is in the filter of every request, and in a collection of its own or,
  * in the mode `shared`, in one index of its own. On a server, or in this process with `location`.
  *
- * Every request ends within `timeoutMs` and heeds its `signal` (a change that was under way then may still be made); one that found the server busy or
- * away is sent again. A bad argument is an
- * `InvalidInputError` before anything is sent, a failure a `VectorStoreError` naming the server. A table that has no collection is a
+ * A call that gives one answer (a search, a read by id, a count, a delete, a description, `health`) ends within `timeoutMs`, with all that it
+ * asks the server and asks again. Of what may take long (upserts, `listRecords`, and what makes, drops, moves or rebuilds collections) each
+ * request or page has that time. All heed their `signal`; a change that was under way then may still be made. A request that found the server
+ * busy or away is sent again.
+ *
+ * A bad argument is an `InvalidInputError` before anything is sent, a failure a `VectorStoreError` naming the server. A table that has no collection is a
  * `VectorStoreError` with code `collection_not_found`.
  *
  * @example
@@ -98,6 +116,7 @@ export class PulseQdrantClient implements VectorStore {
    */
   async createCollection(tenantId: number, tableName: string, options: QdrantCollectionOptions = {}): Promise<void> {
     collectionName(tenantId, tableName);
+    requireOptions(options);
     const checked = checkCollectionOptions(options);
     await createCollection(this.#connection, this.#catalog, tenantId, tableName, checked, options.signal);
   }
@@ -107,17 +126,23 @@ export class PulseQdrantClient implements VectorStore {
     tableName: string,
     options: CallOptions = {},
   ): Promise<QdrantCollectionDescription | undefined> {
-    const collection = await this.#catalog.find(tenantId, tableName, options.signal);
-    return collection && describeCollection(this.#connection, collection, options.signal);
+    return this.#answer('describing', tenantId, tableName, options, async (_use, signal) => {
+      const collection = await this.#catalog.find(tenantId, tableName, signal);
+      return collection && describeCollection(this.#connection, collection, signal);
+    });
   }
 
   /** The tables that the tenant has a collection for, and those of shared collections that hold a point of it; ordered by name. */
   async listCollections(tenantId: number, options: CallOptions = {}): Promise<QdrantCollectionDescription[]> {
-    return listCollections(this.#connection, this.#catalog, tenantId, options.signal);
+    requireOptions(options);
+    return this.#connection.withinDeadline({ operation: 'listing', signal: options.signal }, (signal) =>
+      listCollections(this.#connection, this.#catalog, tenantId, signal),
+    );
   }
 
   /** Removes the tenant's table: a collection of its own as a whole, of a shared one only the tenant's points. No such collection is no error. */
   async dropCollection(tenantId: number, tableName: string, options: CallOptions = {}): Promise<void> {
+    requireOptions(options);
     await dropCollection(this.#connection, this.#catalog, tenantId, tableName, options.signal);
   }
 
@@ -133,30 +158,51 @@ export class PulseQdrantClient implements VectorStore {
     to: CollectionMode,
     options: CopyOptions = {},
   ): Promise<number> {
-    collectionName(tenantId, tableName);
+    requireOptions(options);
     if (to !== 'collection' && to !== 'shared') {
       throw new InvalidInputError(`Expected a mode, 'collection' or 'shared', got ${describeValue(to)}.`);
     }
-    return moveTenant(this.#connection, this.#catalog, tenantId, tableName, to, options);
+    return moveTenant(this.#move(tenantId, tableName, options), to, options);
   }
 
   /**
-   * Begins to build the table's collection anew, for another model or with other options, while the present one serves; see
-   * {@link CollectionRebuild}. In the mode `shared` it is built for all tenants of the table.
+   * Takes back a move that is under way or was interrupted, so that the table can be written to again where it was; what the new place has got of
+   * it is deleted. Nothing where no move is under way.
+   *
+   * @throws `VectorStoreError` with code `unsupported_operation` where all points have arrived, so that `moveTenant` can only end it.
+   */
+  async cancelMove(tenantId: number, tableName: string, options: CallOptions = {}): Promise<void> {
+    requireOptions(options);
+    await cancelMove(this.#move(tenantId, tableName, options));
+  }
+
+  /**
+   * Begins to build the tenant's own collection of a table anew, for another model or with other options, while the present one serves; see
+   * {@link CollectionRebuild}. What `options` does not say is as it is now. A build that was begun before and not committed is dropped, unless
+   * `resume` goes on with it.
    *
    * @example
    * const rebuild = await store.rebuildCollection(7, 'documents', { vectorSize: 1536, embeddingSpace })
    * await rebuild.upsertVectorsBatch(7, recordsOfTheNewModel)
    * await rebuild.commit()
+   * @throws `VectorStoreError` with code `unsupported_operation` for a table that the tenant shares with others.
    */
   async rebuildCollection(
     tenantId: number,
     tableName: string,
-    options: Omit<QdrantCollectionOptions, 'mode'> = {},
+    options: RebuildOptions = {},
   ): Promise<CollectionRebuild> {
-    collectionName(tenantId, tableName);
-    const checked = checkCollectionOptions(options);
-    return CollectionRebuild.begin(this.#connection, this.#catalog, tenantId, tableName, checked, options.signal);
+    requireOptions(options);
+    return rebuildCollection(this.#connection, this.#catalog, tenantId, tableName, options);
+  }
+
+  /**
+   * The same for the shared collection of a table, with all its tenants: each of them has to be filled in before `commit`. For operators, never
+   * on behalf of one tenant: it counts and replaces the others' points.
+   */
+  async rebuildSharedCollection(tableName: string, options: RebuildOptions = {}): Promise<CollectionRebuild> {
+    requireOptions(options);
+    return rebuildSharedCollection(this.#connection, this.#catalog, tableName, options);
   }
 
   /**
@@ -173,19 +219,24 @@ export class PulseQdrantClient implements VectorStore {
     options: CallOptions = {},
   ): Promise<Value> {
     collectionName(tenantId, tableName);
+    requireOptions(options);
+    if (typeof load !== 'function') {
+      throw new InvalidInputError(`Expected \`load\` to be a function, got ${describeValue(load)}.`);
+    }
     const collection = await this.#catalog.require(tenantId, tableName, options.signal);
     return bulkLoad(this.#connection, collection, load, options.signal);
   }
 
   /**
-   * Stores records, in requests of up to 256 points and 8 MB, four at a time; one that is stored already, under the same record id, is
-   * replaced. The number 1 and the string '1' are two record ids.
+   * Stores records, in requests of up to 256 points and 8 MB, four at a time, each within `timeoutMs`; one that is stored already, under the
+   * same record id, is replaced. The number 1 and the string '1' are two record ids.
    *
    * @param records - An array, which is checked as a whole before anything is sent and in which a record id may stand once; or any iterable, read
    * as fast as it is stored, in which the last of two records with one id is kept. Must not change before the call ends.
    * @returns The point ids, in the order of the records. No records: an empty result, without a request.
    * @throws `InvalidInputError` with the position of a record that is unusable (a wrong vector, a vector of zeros, metadata that is not JSON or
-   * holds a reserved key); `PartialUpsertError` naming the records that are not known to be stored.
+   * holds a reserved key), or what an iterable threw: of an iterable, all records before it are stored then. `PartialUpsertError` naming
+   * every record that was read and is not known to be stored, with why reading ended as its `cause`. A failure of `onProgress`, as it is.
    */
   async upsertVectorsBatch(
     tenantId: number,
@@ -194,18 +245,8 @@ export class PulseQdrantClient implements VectorStore {
     options: UpsertVectorsOptions = {},
   ): Promise<string[]> {
     collectionName(tenantId, tableName);
-    const { signal } = options;
-    signal?.throwIfAborted();
-    if (!isIterable(records)) {
-      throw new InvalidInputError(`Expected \`records\` to be an array or an iterable, got ${describeValue(records)}.`);
-    }
-    const upsert = new Upsert(
-      this.#connection,
-      (work) => this.#catalog.use(tenantId, tableName, signal, work),
-      options,
-    );
-    // An iterable of the caller's may wait for something else than us.
-    return rejectOnAbort(upsert.run({ tenantId, tableName }, records), signal);
+    const use: UseCollection = (work) => this.#catalog.use(tenantId, tableName, options.signal, work);
+    return new Upsert(this.#connection, use, options).run({ tenantId, tableName }, records);
   }
 
   /**
@@ -221,13 +262,13 @@ export class PulseQdrantClient implements VectorStore {
     options: VectorSearchOptions = {},
   ): Promise<VectorHit[]> {
     const search = checkSearch(vector, options);
-    return this.#use(tenantId, tableName, options, (collection) => {
+    return this.#use('search', tenantId, tableName, options, (collection, signal) => {
       requirePin(collection, options.embeddingSpace);
-      return searchSimilar(this.#connection, collection, search, options.signal);
+      return searchSimilar(this.#connection, collection, search, signal);
     });
   }
 
-  /** Several searches in one request; the hits of each, in the order of the searches. */
+  /** Several searches at once, in as few requests as a server takes; the hits of each, in the order of the searches. */
   async searchBatch(
     tenantId: number,
     tableName: string,
@@ -235,11 +276,18 @@ export class PulseQdrantClient implements VectorStore {
     options: Pick<VectorSearchOptions, 'signal' | 'embeddingSpace'> = {},
   ): Promise<VectorHit[][]> {
     collectionName(tenantId, tableName);
-    const checked = requireList(searches, 'searches').map((search) => checkSearch(search.vector, search));
+    const checked = checkSearches(requireList(searches, 'searches'));
     if (checked.length === 0) return [];
-    return this.#use(tenantId, tableName, options, (collection) => {
-      requirePin(collection, options.embeddingSpace);
-      return searchBatch(this.#connection, collection, checked, options.signal);
+    return this.#answer('batch search', tenantId, tableName, options, async (use, signal) => {
+      const hits: VectorHit[][] = [];
+      for (const batch of toSearchBatches(checked)) {
+        const found = await use((collection) => {
+          requirePin(collection, options.embeddingSpace);
+          return searchBatch(this.#connection, collection, batch, signal);
+        });
+        hits.push(...found);
+      }
+      return hits;
     });
   }
 
@@ -252,14 +300,15 @@ export class PulseQdrantClient implements VectorStore {
   ): Promise<HitGroup[]> {
     const search = checkSearch(vector, options);
     const groups = checkGroups(options);
-    return this.#use(tenantId, tableName, options, (collection) => {
+    return this.#use('group search', tenantId, tableName, options, (collection, signal) => {
       requirePin(collection, options.embeddingSpace);
-      return searchGroups(this.#connection, collection, search, groups, options.signal);
+      return searchGroups(this.#connection, collection, search, groups, signal);
     });
   }
 
   /**
-   * Searches by meaning and by keywords at once, and fuses the two lists. Scores are ranks, not similarities.
+   * Searches by meaning and by keywords at once, and fuses the two lists. Scores are ranks, not similarities; hits of one score come in any
+   * order, which a server may change between two pages.
    *
    * @throws `VectorStoreError` with code `unsupported_operation` where the collection has no sparse vectors.
    */
@@ -271,9 +320,9 @@ export class PulseQdrantClient implements VectorStore {
     options: HybridSearchOptions = {},
   ): Promise<VectorHit[]> {
     const search = checkHybridSearch(vector, sparseVector, options);
-    return this.#use(tenantId, tableName, options, (collection) => {
+    return this.#use('hybrid search', tenantId, tableName, options, (collection, signal) => {
       requirePin(collection, options.embeddingSpace);
-      return searchHybrid(this.#connection, collection, search, options.signal);
+      return searchHybrid(this.#connection, collection, search, signal);
     });
   }
 
@@ -284,10 +333,11 @@ export class PulseQdrantClient implements VectorStore {
     like: readonly (string | number)[],
     options: RecommendOptions = {},
   ): Promise<VectorHit[]> {
+    requireOptions(options);
     const examples = { like: checkExamples(like, 'like'), unlike: checkExamples(options.unlike ?? [], 'unlike') };
     const search = checkSearch(placeholder, options);
-    return this.#use(tenantId, tableName, options, (collection) =>
-      recommend(this.#connection, collection, examples, search, options.signal),
+    return this.#use('recommending', tenantId, tableName, options, (collection, signal) =>
+      recommend(this.#connection, collection, examples, search, signal),
     );
   }
 
@@ -298,30 +348,34 @@ export class PulseQdrantClient implements VectorStore {
     recordIds: readonly (string | number)[],
     options: ReadOptions = {},
   ): Promise<StoredRecord[]> {
-    const ids = this.#pointIds(tenantId, tableName, recordIds);
-    return this.#use(tenantId, tableName, options, async (collection) => {
+    const ids = requireRecordIds(recordIds);
+    return this.#answer('reading records', tenantId, tableName, options, async (use, signal) => {
       const records: StoredRecord[] = [];
       for (const part of chunks(ids)) {
-        const read = { conditions: [{ has_id: part }], limit: part.length, withVectors: options.withVectors === true };
-        const { points } = await readPage(this.#connection, collection, read, options.signal);
-        records.push(...points.map((point) => toStoredRecord(collection.scope, point)));
+        const found = await use(async (collection) => {
+          const withVectors = options.withVectors === true;
+          const points = await readByRecordIds(this.#connection, collection, part, withVectors, signal);
+          return points.map((point) => toStoredRecord(collection.scope, point));
+        });
+        records.push(...found);
       }
       return records;
     });
   }
 
-  /** All records that a filter leaves, page by page, in the store's order. */
+  /** All records that a filter leaves, page by page, in the store's order; each page has `timeoutMs`. */
   async *listRecords(
     tenantId: number,
     tableName: string,
     options: ListRecordsOptions = {},
   ): AsyncGenerator<StoredRecord, void, undefined> {
+    requireOptions(options);
     const filter = checkFilter(options.filter);
     let offset: unknown;
     do {
       const read = { filter, offset, withVectors: options.withVectors === true };
-      const page = await this.#use(tenantId, tableName, options, async (collection) => {
-        const { points, nextOffset } = await readPage(this.#connection, collection, read, options.signal);
+      const page = await this.#use('reading records', tenantId, tableName, options, async (collection, signal) => {
+        const { points, nextOffset } = await readPage(this.#connection, collection, read, signal);
         return { records: points.map((point) => toStoredRecord(collection.scope, point)), nextOffset };
       });
       yield* page.records;
@@ -330,9 +384,10 @@ export class PulseQdrantClient implements VectorStore {
   }
 
   async countRecords(tenantId: number, tableName: string, options: FilterOptions = {}): Promise<number> {
+    requireOptions(options);
     const filter = checkFilter(options.filter);
-    return this.#use(tenantId, tableName, options, (collection) =>
-      countRecords(this.#connection, collection, filter, options.signal),
+    return this.#use('counting', tenantId, tableName, options, (collection, signal) =>
+      countRecords(this.#connection, collection, filter, signal),
     );
   }
 
@@ -343,10 +398,11 @@ export class PulseQdrantClient implements VectorStore {
     field: string,
     options: CountValuesOptions = {},
   ): Promise<FacetValue[]> {
-    requireNonEmptyString(field, 'field');
+    requireOptions(options);
+    requireKeyPath(field, 'field');
     const counted = { filter: checkFilter(options.filter), limit: requireLimit(options.limit ?? 10, 'limit') };
-    return this.#use(tenantId, tableName, options, (collection) =>
-      countValues(this.#connection, collection, field, counted, options.signal),
+    return this.#use('counting values', tenantId, tableName, options, (collection, signal) =>
+      countValues(this.#connection, collection, field, counted, signal),
     );
   }
 
@@ -356,12 +412,14 @@ export class PulseQdrantClient implements VectorStore {
     recordIds: readonly (string | number)[],
     options: CallOptions = {},
   ): Promise<void> {
-    const ids = this.#pointIds(tenantId, tableName, recordIds);
-    for (const part of chunks(ids)) {
-      await this.#use(tenantId, tableName, options, (collection) =>
-        deletePoints(this.#connection, collection, { condition: { has_id: part } }, options.signal),
-      );
-    }
+    const ids = requireRecordIds(recordIds);
+    await this.#answer('delete', tenantId, tableName, options, async (use, signal) => {
+      for (const part of chunks(ids)) {
+        await use((collection) =>
+          deletePoints(this.#connection, collection, { condition: recordCondition(collection, part) }, signal),
+        );
+      }
+    });
   }
 
   /**
@@ -379,13 +437,14 @@ export class PulseQdrantClient implements VectorStore {
     if (!hasCondition(checked)) {
       throw new InvalidInputError('Expected `filter` to have a condition. To remove all records, use dropCollection.');
     }
-    await this.#use(tenantId, tableName, options, (collection) =>
-      deletePoints(this.#connection, collection, { filter: checked }, options.signal),
+    await this.#use('delete', tenantId, tableName, options, (collection, signal) =>
+      deletePoints(this.#connection, collection, { filter: checked }, signal),
     );
   }
 
   /** Whether the store answers, has loaded its collections, and takes the key. Never throws, but for the reason of `signal`. */
   async health(options: CallOptions = {}): Promise<VectorStoreHealth> {
+    requireOptions(options);
     return checkHealth(this.#connection, options.signal);
   }
 
@@ -398,21 +457,42 @@ export class PulseQdrantClient implements VectorStore {
     await this.close();
   }
 
+  #move(tenantId: number, tableName: string, { signal }: CallOptions): Move {
+    collectionName(tenantId, tableName);
+    return { connection: this.#connection, catalog: this.#catalog, tenantId, tableName, signal };
+  }
+
+  /** A call that needs the table's collection once. */
   #use<Value>(
+    operation: string,
     tenantId: number,
     tableName: string,
     options: CallOptions,
-    work: (collection: Collection) => Promise<Value>,
+    work: (collection: Collection, signal: AbortSignal) => Promise<Value>,
   ): Promise<Value> {
-    return this.#catalog.use(tenantId, tableName, options.signal, work);
-  }
-
-  #pointIds(tenantId: number, tableName: string, recordIds: readonly (string | number)[]): string[] {
-    collectionName(tenantId, tableName);
-    return requireList(recordIds, 'recordIds').map((id, position) =>
-      pointId(tenantId, tableName, requireRecordId(id, position)),
+    return this.#answer(operation, tenantId, tableName, options, (use, signal) =>
+      use((collection) => work(collection, signal)),
     );
   }
+
+  /** A call of one answer: one deadline for all that it does, and the collection looked up anew, once it is old, for each of its requests. */
+  #answer<Value>(
+    operation: string,
+    tenantId: number,
+    tableName: string,
+    options: CallOptions,
+    work: (use: UseCollection, signal: AbortSignal) => Promise<Value>,
+  ): Promise<Value> {
+    requireOptions(options);
+    const scope = { tenantId, collection: collectionName(tenantId, tableName) };
+    return this.#connection.withinDeadline({ operation, scope, signal: options.signal }, (signal) =>
+      work((use) => this.#catalog.use(tenantId, tableName, signal, use), signal),
+    );
+  }
+}
+
+function requireRecordIds(value: readonly (string | number)[]): (string | number)[] {
+  return requireList(value, 'recordIds').map((id, position) => requireRecordId(id, position));
 }
 
 function requireList<Value>(value: readonly Value[], name: string): readonly Value[] {
@@ -421,11 +501,6 @@ function requireList<Value>(value: readonly Value[], name: string): readonly Val
   throw new InvalidInputError(`Expected \`${name}\` to be an array, got ${describeValue(value)}.`);
 }
 
-function isIterable(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  return Symbol.iterator in value || Symbol.asyncIterator in value;
-}
-
-function* chunks(ids: readonly string[]): Generator<string[]> {
+function* chunks(ids: readonly (string | number)[]): Generator<(string | number)[]> {
   for (let start = 0; start < ids.length; start += idsPerRequest) yield ids.slice(start, start + idsPerRequest);
 }

@@ -8,9 +8,13 @@
 export interface QdrantClientLike {
   /**
    * The generated API of the real client. Its 1.18 line drops `metadata` in `createCollection`; only this way does a collection have its
-   * owner and embedding space from its first moment. A stand-in leaves it out and takes `metadata` in `createCollection`.
+   * owner and embedding space from its first moment. A stand-in leaves it out and takes `metadata` in `createCollection`. `readyz` is asked
+   * where only tenants have keys.
    */
-  api?(): { createCollection(request: QdrantRequest): Promise<unknown> };
+  api?(): {
+    createCollection(request: QdrantRequest): Promise<unknown>;
+    readyz?(request: QdrantRequest): Promise<unknown>;
+  };
   /** Whether `upsert` and queries take a `Float32Array` as it is. The real client does not: JSON makes an object of one. */
   readonly acceptsFloat32Array?: boolean;
 

@@ -42,7 +42,22 @@ export function toVectorStoreError(error: unknown, request: FailedRequest): AiPr
   }
   if (error instanceof SyntaxError)
     return failed(request, 'got an answer that is not JSON', { code: 'invalid_response' });
-  return failed(request, 'failed', { code: 'vector_store_failed', cause: error });
+  const because = harmlessReasonOf(error);
+  return failed(request, because === undefined ? 'failed' : `failed (${because})`, {
+    code: 'vector_store_failed',
+    cause: error,
+  });
+}
+
+/** An errno, or a cause in a few plain words such as fetch's `bad port`: no URL, key or text of a request looks like one. */
+function harmlessReasonOf(error: unknown): string | undefined {
+  const { code, cause } = asRecord(error);
+  const { code: causeCode, message } = asRecord(cause);
+  const isCode = (value: unknown) => typeof value === 'string' && /^[A-Z][A-Z0-9_]{1,40}$/.test(value);
+  const reason = [causeCode, code].find(isCode);
+  if (reason !== undefined) return reason as string;
+  const isFetch = error instanceof TypeError && error.message === 'fetch failed';
+  return isFetch && typeof message === 'string' && /^[a-z]+(?: [a-z]+){0,3}$/i.test(message) ? message : undefined;
 }
 
 export function deadlineError(

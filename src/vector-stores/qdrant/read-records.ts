@@ -3,7 +3,9 @@ import type { JsonValue } from '../../core/vector-store.js';
 import type { Collection } from './collection-catalog.js';
 import type { QdrantConnection } from './connection.js';
 import { type QdrantCondition, type TenantScope, tenantFilter } from './filter.js';
+import { pointId } from './naming.js';
 import { requireOwnPayload } from './payload.js';
+import { recordCondition } from './platform-points.js';
 import type { QdrantPoint } from './qdrant-client-like.js';
 import { invalidResponse } from './qdrant-errors.js';
 import { denseVectorOf } from './vectors.js';
@@ -74,6 +76,30 @@ export async function readPage(
   );
   if (!Array.isArray(response.points)) throw invalidResponse(connection.describe(request), 'points');
   return { points: response.points, nextOffset: response.next_page_offset ?? undefined };
+}
+
+/** The points of records by their ids, one for each record that is stored. */
+export async function readByRecordIds(
+  connection: QdrantConnection,
+  collection: Collection,
+  recordIds: readonly (string | number)[],
+  withVectors: boolean,
+  signal: AbortSignal | undefined,
+): Promise<QdrantPoint[]> {
+  const { scope } = collection;
+  const read = { conditions: [recordCondition(collection, recordIds)], limit: recordIds.length, withVectors };
+  const points = new Map<string, QdrantPoint>();
+  let offset: unknown;
+  do {
+    const page = await readPage(connection, collection, { ...read, offset }, signal);
+    for (const point of page.points) {
+      const ours = pointId(scope.tenantId, scope.tableName, requireOwnPayload(scope, point.payload).recordId);
+      // The platform may have stored the record as well: ours is the later one.
+      if (!points.has(ours) || point.id === ours) points.set(ours, point);
+    }
+    offset = page.nextOffset;
+  } while (offset !== undefined);
+  return [...points.values()];
 }
 
 export function toStoredRecord(scope: TenantScope, { id, payload, vector }: QdrantPoint): StoredRecord {

@@ -2,11 +2,11 @@ import { requireRecordId } from '../../core/vector-record.js';
 import { InvalidInputError } from '../../errors.js';
 import type { Collection } from './collection-catalog.js';
 import type { QdrantConnection } from './connection.js';
-import { pointId } from './naming.js';
-import { readPage } from './read-records.js';
+import { recordCondition } from './platform-points.js';
+import { readByRecordIds } from './read-records.js';
 import { searchSimilar, type VectorHit } from './search.js';
 import type { CheckedSearch, VectorSearchOptions } from './search-options.js';
-import { denseVectorOf } from './vectors.js';
+import { denseVectorOf, hasDirection } from './vectors.js';
 
 /** An example is a request's worth of ids at most. */
 const maxExamples = 100;
@@ -41,9 +41,13 @@ export async function recommend(
     throw new InvalidInputError('Expected `like` to name at least one stored record of the tenant.');
   }
   const vector = unlike === undefined ? like : like.map((value, i) => 2 * value - unlike[i]!);
-  const { tenantId, tableName } = collection.scope;
-  const ids = [...examples.like, ...examples.unlike].map((recordId) => pointId(tenantId, tableName, recordId));
-  const filter = { ...(search.filter === undefined ? {} : { must: [search.filter] }), must_not: [{ has_id: ids }] };
+  if (!hasDirection(vector)) {
+    throw new InvalidInputError(
+      'The examples cancel each other out: what is left of them points nowhere, and everything is equally near to it. Leave some out.',
+    );
+  }
+  const must_not = [recordCondition(collection, [...examples.like, ...examples.unlike])];
+  const filter = { ...(search.filter === undefined ? {} : { must: [search.filter] }), must_not };
   return searchSimilar(connection, collection, { ...search, vector, filter }, signal);
 }
 
@@ -54,14 +58,7 @@ async function meanVector(
   signal: AbortSignal | undefined,
 ): Promise<Float32Array | undefined> {
   if (recordIds.length === 0) return undefined;
-  const { tenantId, tableName } = collection.scope;
-  const ids = recordIds.map((recordId) => pointId(tenantId, tableName, recordId));
-  const { points } = await readPage(
-    connection,
-    collection,
-    { conditions: [{ has_id: ids }], withVectors: true },
-    signal,
-  );
+  const points = await readByRecordIds(connection, collection, recordIds, true, signal);
   const sum = new Float32Array(collection.vectorSize);
   let count = 0;
   for (const point of points) {

@@ -4,12 +4,10 @@ import { InvalidInputError } from '../../errors.js';
 import { describeValue } from '../../internal/validate.js';
 import type { TenantScope } from './filter.js';
 import { pointId } from './naming.js';
-import { requireSparseVector, requireVector } from './vectors.js';
+import { maxBytesPerDimension, requireSparseVector, requireVector } from './vectors.js';
 
 /** A server refuses bodies over 32 MB. */
 const maxBytesPerPoint = 30_000_000;
-/** The longest that a float32 gets as a JSON number, with its comma. */
-const maxBytesPerDimension = 24;
 /** `client_id`, `table_name`, `record_id`, the point id, and JSON's own signs, beside the parts of variable length. */
 const fixedBytes = 200;
 
@@ -89,7 +87,37 @@ export function checkRecords(
   });
 }
 
-export function requireSameDimension({ vector, position }: CheckedRecord, dimension: number): void {
+/**
+ * Checks records as they are read. The signal is looked at with each, so that an aborted call reads no further and the source gets its
+ * `return()`.
+ *
+ * @throws {@link InvalidInputError} with the position; the reason of `signal`.
+ */
+export async function* checkAsTheyCome(
+  scope: Pick<TenantScope, 'tenantId' | 'tableName'>,
+  records: Iterable<VectorRecord> | AsyncIterable<VectorRecord>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<CheckedRecord> {
+  let position = 0;
+  let dimension: number | undefined;
+  for await (const record of records) {
+    signal?.throwIfAborted();
+    const checked = checkRecord(scope, record, position++);
+    dimension ??= checked.vector.length;
+    requireSameDimension(checked, dimension);
+    yield checked;
+  }
+}
+
+/** @throws {@link InvalidInputError} unless `records` can be read one by one. */
+export function requireIterable(records: unknown): void {
+  if (typeof records === 'object' && records !== null) {
+    if (Symbol.iterator in records || Symbol.asyncIterator in records) return;
+  }
+  throw new InvalidInputError(`Expected \`records\` to be an array or an iterable, got ${describeValue(records)}.`);
+}
+
+function requireSameDimension({ vector, position }: CheckedRecord, dimension: number): void {
   if (vector.length === dimension) return;
   throw new InvalidInputError(
     `Expected the vector at position ${position} to have ${dimension} dimensions as those before it, got ${vector.length}.`,

@@ -1,7 +1,9 @@
 import type { SearchOptions, SparseVector } from '../../core/vector-store.js';
 import { InvalidInputError } from '../../errors.js';
-import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../internal/validate.js';
+import { describeValue, requirePositiveInteger } from '../../internal/validate.js';
+import { requireOptions } from './call-options.js';
 import { requireFilter } from './filter-shape.js';
+import { requireKeyPath } from './filter-values.js';
 import { requireSparseVector, requireVector } from './vectors.js';
 
 const defaultLimit = 10;
@@ -10,6 +12,11 @@ const defaultScoreThreshold = 0.7;
 const maxLimit = 10_000;
 /** How far a page may lie behind the first, and how many hits all groups may hold: a server before 1.19 reserves memory for them, and aborts where it has none. */
 const maxCandidates = 100_000;
+/**
+ * How deep both lists of a hybrid search go, whichever page is asked for: a rank in the fused list depends on it, and pages would overlap and skip
+ * hits if it grew with them.
+ */
+export const hybridDepth = 1_000;
 
 export interface VectorSearchOptions extends SearchOptions {
   /** How many of the best hits to leave out, for pages: page n of 10 begins at 10 x n; with `limit` at most 100,000. @default 0 */
@@ -20,7 +27,7 @@ export interface VectorSearchOptions extends SearchOptions {
   readonly exact?: boolean | undefined;
 }
 
-/** One of several searches that `searchBatch` sends as one request. */
+/** One of several searches of a `searchBatch`. */
 export interface BatchSearch extends Omit<VectorSearchOptions, 'signal' | 'embeddingSpace'> {
   readonly vector: ArrayLike<number>;
 }
@@ -32,6 +39,7 @@ export interface GroupSearchOptions extends Omit<VectorSearchOptions, 'offset'> 
   readonly groupSize?: number | undefined;
 }
 
+/** `limit` and `offset` are at most 1,000 together: so many candidates of each list are fused, for every page the same. */
 export interface HybridSearchOptions extends Omit<VectorSearchOptions, 'scoreThreshold' | 'exact'> {
   /** `rrf` adds up the hits' ranks, `dbsf` their scaled scores. @default 'rrf' */
   readonly fusion?: 'rrf' | 'dbsf' | undefined;
@@ -51,6 +59,7 @@ export interface CheckedSearch {
 
 /** @throws {@link InvalidInputError} before any I/O. */
 export function checkSearch(vector: unknown, options: Omit<VectorSearchOptions, 'signal'>): CheckedSearch {
+  requireOptions(options);
   const limit = requireLimit(options.limit ?? defaultLimit, 'limit');
   return {
     vector: requireVector(vector, 'the query vector'),
@@ -63,8 +72,16 @@ export function checkSearch(vector: unknown, options: Omit<VectorSearchOptions, 
   };
 }
 
+/** @throws {@link InvalidInputError} before any I/O. */
+export function checkSearches(searches: readonly BatchSearch[]): CheckedSearch[] {
+  return searches.map((search, position) => {
+    requireOptions(search, `searches[${position}]`);
+    return checkSearch(search.vector, search);
+  });
+}
+
 export function checkGroups(options: GroupSearchOptions): { readonly groupBy: string; readonly groupSize: number } {
-  const groupBy = requireNonEmptyString(options.groupBy, 'groupBy');
+  const groupBy = requireKeyPath(options.groupBy, 'groupBy');
   const groupSize = requireLimit(options.groupSize ?? 3, 'groupSize');
   const hitCount = (options.limit ?? defaultLimit) * groupSize;
   if (hitCount <= maxCandidates) return { groupBy, groupSize };
@@ -83,6 +100,7 @@ export function checkHybridSearch(
   sparseVector: unknown,
   options: HybridSearchOptions,
 ): CheckedHybridSearch {
+  requireOptions(options);
   const { fusion = 'rrf', ...rest } = options;
   if (fusion !== 'rrf' && fusion !== 'dbsf') {
     throw new InvalidInputError(`Expected \`fusion\` to be 'rrf' or 'dbsf', got ${describeValue(fusion)}.`);
@@ -90,7 +108,11 @@ export function checkHybridSearch(
   const sparse = requireSparseVector(sparseVector, 'the sparse query vector');
   if (sparse === undefined) throw new InvalidInputError('Expected a sparse query vector, got undefined.');
   // A fused score is no cosine similarity: nothing is cut off.
-  return { ...checkSearch(vector, { ...rest, scoreThreshold: -1 }), sparseVector: sparse, fusion };
+  const search = checkSearch(vector, { ...rest, scoreThreshold: -1 });
+  if (search.limit + search.offset <= hybridDepth) return { ...search, sparseVector: sparse, fusion };
+  throw new InvalidInputError(
+    `Expected \`limit\` and \`offset\` of a hybrid search to be at most ${hybridDepth} together, got ${search.limit + search.offset}.`,
+  );
 }
 
 /** @throws {@link InvalidInputError} unless `filter` is undefined or has Qdrant's form. */

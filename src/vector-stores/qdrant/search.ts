@@ -1,5 +1,4 @@
 import type { SimilarRecord } from '../../core/vector-store.js';
-import { VectorStoreError } from '../../errors.js';
 import { type Collection, requireDimension } from './collection-catalog.js';
 import { sparseVectorName } from './collection-request.js';
 import type { QdrantConnection } from './connection.js';
@@ -7,13 +6,17 @@ import { type TenantScope, tenantFilter } from './filter.js';
 import { requireOwnPayload } from './payload.js';
 import type { QdrantPoint, QdrantRequest } from './qdrant-client-like.js';
 import { invalidResponse } from './qdrant-errors.js';
-import type { CheckedHybridSearch, CheckedSearch } from './search-options.js';
-import { denseVectorOf, type ToWireVector } from './vectors.js';
+import { toBatches } from './record-batches.js';
+import { type CheckedHybridSearch, type CheckedSearch, hybridDepth } from './search-options.js';
+import { requireSparseSupport } from './sparse-support.js';
+import { denseVectorOf, maxBytesPerDimension, type ToWireVector } from './vectors.js';
 
 /** How many candidates the graph search keeps: the platform's choice. */
 const hnswEf = 128;
 /** How many times more candidates than hits a quantised search rescores with the original vectors. */
 const oversampling = 2;
+/** The most bytes that a search takes in a request beside its vector and the caller's filter. */
+const fixedBytes = 500;
 
 /** A hit; its vector is there where it was asked for. */
 export interface VectorHit extends SimilarRecord {
@@ -61,6 +64,16 @@ export async function searchBatch(
   return responses.map((response) => toHits(connection, scope, response));
 }
 
+/** Splits searches into as many requests as they need. */
+export function* toSearchBatches(searches: readonly CheckedSearch[]): Generator<CheckedSearch[]> {
+  const items = searches.map((search) => ({ search, byteCount: byteCountOf(search) }));
+  for (const batch of toBatches(items)) yield batch.map(({ search }) => search);
+}
+
+function byteCountOf({ vector, filter }: CheckedSearch): number {
+  return fixedBytes + vector.length * maxBytesPerDimension + Buffer.byteLength(JSON.stringify(filter ?? null));
+}
+
 export async function searchGroups(
   connection: QdrantConnection,
   collection: Collection,
@@ -85,27 +98,21 @@ export async function searchHybrid(
   search: CheckedHybridSearch,
   signal: AbortSignal | undefined,
 ): Promise<VectorHit[]> {
-  const { scope, hasSparseVectors } = collection;
-  if (!hasSparseVectors) {
-    throw new VectorStoreError(
-      `The collection ${scope.collection} has no sparse vectors; make it with \`hasSparseVectors: true\` for hybrid search.`,
-      { code: 'unsupported_operation', collection: scope.collection },
-    );
-  }
+  const { scope } = collection;
+  requireSparseSupport(collection);
   requireDimension(collection, search.vector.length);
   // In each branch and around them: a branch without the tenant would let others' points push the tenant's own out of its list.
   const filter = tenantFilter(scope, search.filter);
-  const limit = search.limit + search.offset;
   const response = await connection.request({ operation: 'hybrid search', scope, signal }, (client, toWire) =>
     client.query(scope.collection, {
       prefetch: [
         {
           query: toWire(search.vector),
           filter,
-          limit,
+          limit: hybridDepth,
           params: searchParams(collection, search),
         },
-        { query: search.sparseVector, using: sparseVectorName, filter, limit },
+        { query: search.sparseVector, using: sparseVectorName, filter, limit: hybridDepth },
       ],
       query: { fusion: search.fusion },
       filter,

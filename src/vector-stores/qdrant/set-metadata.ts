@@ -9,7 +9,7 @@ export async function setMetadata(
   changes: Partial<CollectionMetadata>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const identity = metadata === undefined ? makeMetadata(scope, undefined) : {};
+  const identity = metadata === undefined ? { ...makeMetadata(scope, undefined), pulse_adopted: true } : {};
   await connection.request({ operation: 'writing the metadata', scope, signal }, (client) =>
     client.updateCollection(scope.collection, { metadata: { ...identity, ...changes } }),
   );

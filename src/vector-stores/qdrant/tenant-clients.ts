@@ -1,3 +1,4 @@
+import { isAiProviderError, VectorStoreError } from '../../errors.js';
 import { requireNonEmptyString } from '../../internal/validate.js';
 import { connectToServer } from './connect.js';
 import type { PulseQdrantClientOptions, QdrantServerAddress } from './options.js';
@@ -24,12 +25,23 @@ export class TenantClients {
   }
 
   async get(tenantId: number): Promise<QdrantClientLike> {
-    const apiKey = requireNonEmptyString(await this.#apiKeyForTenant(tenantId), 'apiKeyForTenant()');
+    const apiKey = requireNonEmptyString(await this.#askFor(tenantId), 'apiKeyForTenant()');
     const client = this.#clients.get(apiKey) ?? connectToServer({ ...this.#address, apiKey }, this.#timeoutMs);
     // Put at the end: a Map keeps its order of insertion, so that the first entry is the one unused for longest.
     this.#clients.delete(apiKey);
     this.#clients.set(apiKey, client);
     if (this.#clients.size > maxClients) this.#clients.delete(this.#clients.keys().next().value!);
     return client;
+  }
+  async #askFor(tenantId: number): Promise<string> {
+    try {
+      return await this.#apiKeyForTenant(tenantId);
+    } catch (cause) {
+      if (isAiProviderError(cause)) throw cause;
+      throw new VectorStoreError(`\`apiKeyForTenant\` failed for tenant ${tenantId}; see \`cause\`.`, {
+        code: 'authentication_failed',
+        cause,
+      });
+    }
   }
 }

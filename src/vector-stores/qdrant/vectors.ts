@@ -9,6 +9,8 @@ import { describeValue } from '../../internal/validate.js';
 const minSquaredLength = 2 ** -23;
 const maxSquaredLength = 3.4e38;
 
+/** The longest that a float32 gets as a JSON number, with its comma. */
+export const maxBytesPerDimension = 24;
 /** The most dimensions that Qdrant takes. */
 const maxDimension = 65_536;
 
@@ -27,11 +29,10 @@ export function requireVector(value: unknown, name: string, position?: number): 
     throw invalid(`Expected ${name} to have 1 to ${maxDimension} dimensions, got ${value.length}.`, position);
   }
   if (Array.isArray(value)) requireFiniteNumbers(value, name, position);
-  let squaredLength = 0;
-  for (let i = 0; i < value.length; i++) squaredLength += value[i]! * value[i]!;
+  const squaredLength = squaredLengthOf(value);
   // A typed array holds nothing but numbers, and its sum is finite unless one of them is not.
   if (!Number.isFinite(squaredLength)) requireFiniteNumbers(value, name, position);
-  if (squaredLength < minSquaredLength || squaredLength > maxSquaredLength) {
+  if (!isUsableLength(squaredLength)) {
     const what = squaredLength === 0 ? 'only zeros' : `length ${Math.sqrt(squaredLength).toPrecision(3)}`;
     throw invalid(
       `Expected ${name} to have a direction, got ${what}: cosine similarity needs a length between 0.00035 and 1.8e19. ` +
@@ -40,6 +41,21 @@ export function requireVector(value: unknown, name: string, position?: number): 
     );
   }
   return value;
+}
+
+/** Whether a cosine similarity with the vector means something. */
+export function hasDirection(vector: ArrayLike<number>): boolean {
+  return isUsableLength(squaredLengthOf(vector));
+}
+
+function isUsableLength(squaredLength: number): boolean {
+  return squaredLength >= minSquaredLength && squaredLength <= maxSquaredLength;
+}
+
+function squaredLengthOf(vector: ArrayLike<number>): number {
+  let squaredLength = 0;
+  for (let i = 0; i < vector.length; i++) squaredLength += vector[i]! * vector[i]!;
+  return squaredLength;
 }
 
 function requireFiniteNumbers(vector: ArrayLike<unknown>, name: string, position: number | undefined): void {
@@ -97,9 +113,7 @@ function isNumberList(vector: ArrayLike<number>): vector is readonly number[] {
 
 /** Whether a vector is long enough for 6 decimals: rounding a short one would turn it, or leave nothing of it. */
 function isLong(vector: ArrayLike<number>): boolean {
-  let squaredLength = 0;
-  for (let i = 0; i < vector.length; i++) squaredLength += vector[i]! * vector[i]!;
-  return squaredLength > 0.25;
+  return squaredLengthOf(vector) > 0.25;
 }
 
 function toRoundedNumbers(vector: ArrayLike<number>): number[] {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { collectionName, pointId } from '../../../../src/vector-stores/qdrant/naming.js';
+import { collectionName, parseCollectionName, pointId } from '../../../../src/vector-stores/qdrant/naming.js';
 
 describe('collectionName', () => {
   it('is the name that the platform uses', () => {
@@ -33,6 +33,20 @@ describe('collectionName', () => {
       }),
     );
   });
+});
+
+describe('parseCollectionName', () => {
+  it('knows the names of tables again, and the alias that leads to one', () => {
+    expect(parseCollectionName('client_12_jira_issues')).toEqual({ tenantId: 12, tableName: 'jira_issues' });
+    expect(parseCollectionName('shared_docs')).toEqual({ tableName: 'docs' });
+    expect(parseCollectionName('client_12_docs@live')).toEqual({ tenantId: 12, tableName: 'docs' });
+    expect(parseCollectionName('shared_docs@live')).toEqual({ tableName: 'docs' });
+  });
+
+  it.each(['client_12_docs@2', 'client_0_docs', 'client_1_2', 'docs', 'client_12_docs@live@live'])(
+    'takes %s for none of them',
+    (name) => expect(parseCollectionName(name)).toBeUndefined(),
+  );
 });
 
 describe('pointId', () => {

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   optionsFromEnv,
@@ -27,6 +28,11 @@ describe('resolveOptions', () => {
     [{ client }, 'the injected client'],
   ])('%o is %s', (options, endpoint) => {
     expect(resolveOptions(options)).toMatchObject({ target: { endpoint }, timeoutMs: 120_000 });
+  });
+
+  it('takes a folder from where the process is now, and not from where it will be when the engine is opened', () => {
+    expect(resolveOptions({ location: 'vectors' }).target).toMatchObject({ location: resolve('vectors') });
+    expect(resolveOptions({ location: ':memory:' }).target).toMatchObject({ location: ':memory:' });
   });
 
   it.each<[string, PulseQdrantClientOptions]>([

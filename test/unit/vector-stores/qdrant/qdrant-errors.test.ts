@@ -45,6 +45,18 @@ describe('toVectorStoreError', () => {
     expect(toVectorStoreError(http(status, 'reason'), request)).toMatchObject(expected);
   });
 
+  it.each([
+    ['an errno', Object.assign(new Error('x'), { code: 'EACCES' }), '(EACCES)'],
+    ['a port that fetch blocks', new TypeError('fetch failed', { cause: new Error('bad port') }), '(bad port)'],
+  ])('names %s', (_, error, reason) => {
+    expect(toVectorStoreError(error, request).message).toContain(reason);
+  });
+
+  it('does not repeat a cause that may quote the request', () => {
+    const error = new TypeError('fetch failed', { cause: new Error('invalid header value: my-secret-key') });
+    expect(toVectorStoreError(error, request).message).not.toContain('secret');
+  });
+
   it('explains that client 1.18 does not run on Node 26', () => {
     expect(toVectorStoreError(transport('fetch failed', 'UND_ERR_INVALID_ARG'), request)).toMatchObject({
       isRetryable: false,

@@ -1,0 +1,12 @@
+import { InvalidInputError } from '../../errors.js';
+import { describeValue } from '../../internal/validate.js';
+
+/** @throws {@link InvalidInputError} unless `options` is an object, and its `signal` a signal where it has one. */
+export function requireOptions(options: unknown, name = 'options'): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new InvalidInputError(`Expected \`${name}\` to be an object, got ${describeValue(options)}.`);
+  }
+  const { signal } = options as { readonly signal?: Partial<AbortSignal> | null };
+  if (signal === undefined || typeof signal?.throwIfAborted === 'function') return;
+  throw new InvalidInputError(`Expected \`${name}.signal\` to be an AbortSignal, got ${describeValue(signal)}.`);
+}
