@@ -11,7 +11,7 @@ const formatVersion = 1;
 export interface CollectionMetadata {
   /** Whose it is and what it holds: written once, at creation. */
   readonly pulse_ai_providers: CollectionIdentity;
-  /** Whether the platform made it, so that it may hold points under random ids; see `mayHoldPlatformPoints`. */
+  /** Whether the platform made it, so that it may hold points under random ids; see `recordCondition`. */
   readonly pulse_adopted?: boolean | null;
   /** Which build of the table's collection this is, where it was built anew. */
   readonly pulse_generation?: number | null;
@@ -19,6 +19,8 @@ export interface CollectionMetadata {
   readonly pulse_superseded_by?: string | null;
   /** The mode that the tenant's points are on their way to; see `moveTenant`. */
   readonly pulse_moving_to?: CollectionMode | null;
+  /** The mode that all of them have reached, where the other place is still to be cleared. */
+  readonly pulse_moved_to?: CollectionMode | null;
   /** Which call of `moveTenant` does the moving: of two, the later one. */
   readonly pulse_mover?: string | null;
   /** What to restore when a bulk load ends; see `bulkLoad`. */

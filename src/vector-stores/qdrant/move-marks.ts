@@ -26,5 +26,5 @@ export function movingTo(metadata: CollectionMetadata | undefined): CollectionMo
 
 /** Where all of the tenant's points are, where the other place is still to be cleared. */
 export function movedTo(metadata: CollectionMetadata | undefined): CollectionMode | undefined {
-  return (metadata as Partial<MoveMarks> | undefined)?.pulse_moved_to ?? undefined;
+  return metadata?.pulse_moved_to ?? undefined;
 }

@@ -9,7 +9,7 @@ type RecordId = string | number;
  * Whether a collection may hold points that the platform stored: under random ids, a new one each time a record was stored, so that only
  * `record_id` tells whose record they are. That is so in one that the platform made; to look for them anywhere else would read every payload.
  */
-export function mayHoldPlatformPoints({ scope, metadata }: Pick<Collection, 'scope' | 'metadata'>): boolean {
+function mayHoldPlatformPoints({ scope, metadata }: Pick<Collection, 'scope' | 'metadata'>): boolean {
   return scope.mode === 'collection' && (metadata === undefined || metadata.pulse_adopted === true);
 }
 
