@@ -9,6 +9,11 @@ export function describeValue(value: unknown): string {
   return value === undefined ? 'undefined' : `a value of type ${typeof value}`;
 }
 
+/** An object with keys: neither null nor an array. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** @throws {@link InvalidInputError} unless `value` is a positive safe integer. */
 export function requirePositiveInteger(value: unknown, name: string): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;

@@ -1,6 +1,6 @@
 import type { TextMessage, TextOptions, TextPrompt, Tool } from '../../core/text-provider.js';
 import { InvalidInputError } from '../../errors.js';
-import { describeValue, requirePrompt } from '../../internal/validate.js';
+import { describeValue, isRecord, requirePrompt } from '../../internal/validate.js';
 
 /** What is asked of one option. The value may be anything: the caller may be JavaScript. */
 interface OptionRule {
@@ -8,8 +8,6 @@ interface OptionRule {
   accepts(value: unknown): boolean;
 }
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isName = (value: unknown) => typeof value === 'string' && value !== '';
 
 const rules: { readonly [Option in keyof TextOptions]: OptionRule } = {

@@ -1,4 +1,5 @@
 import type { TaskTier } from '../../core/task-complexity.js';
+import { isRecord } from '../../internal/validate.js';
 
 /** Settings that an integration row can hold as well; there, in `ai_model_config`, under the names in brackets. */
 export interface WexGatewaySettings {
@@ -98,9 +99,6 @@ const oneOf = (key: string, values: readonly string[]): Rule => ({
   accepts: (value) => values.includes(value as string),
 });
 
-const isObject = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 const isTier = (value: string) => ['simple', 'standard', 'complex'].includes(value);
 
 const isHeader = (header: string, content: unknown) =>
@@ -114,7 +112,7 @@ export const settingRules: { readonly [Option in keyof Required<WexGatewaySettin
     key: 'models',
     expected: 'an object with names of models under `simple`, `standard` or `complex`',
     accepts: (value) =>
-      isObject(value) &&
+      isRecord(value) &&
       Object.entries(value).every(([tier, model]) => isTier(tier) && typeof model === 'string' && model !== ''),
   },
   embeddingSpace: name('embedding_space'),
@@ -142,7 +140,7 @@ export const settingRules: { readonly [Option in keyof Required<WexGatewaySettin
     key: 'headers',
     expected: 'an object of header names and printable values, without `authorization`',
     accepts: (value) =>
-      isObject(value) &&
+      isRecord(value) &&
       Object.entries(value).every(
         ([header, content]) => isHeader(header, content) && header.toLowerCase() !== 'authorization',
       ),
