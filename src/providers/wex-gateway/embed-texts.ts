@@ -126,13 +126,11 @@ export async function embedTexts(
   // Something was embedded in the end, so that it is the inputs that are to blame after all.
   const isWorthGoingOn = successCount > 0;
   await Promise.all(
-    givenUp
-      .splice(0)
-      .map(({ batch, error }) =>
-        isWorthGoingOn
-          ? inWindow(() => embedHalves(batch, { left: Number.POSITIVE_INFINITY }))
-          : settle(batch.inputs, () => error),
-      ),
+    givenUp.map(({ batch, error }) =>
+      isWorthGoingOn
+        ? inWindow(() => embedHalves(batch, { left: Number.POSITIVE_INFINITY }))
+        : settle(batch.inputs, () => error),
+    ),
   );
   failures.sort((a, b) => a.position - b.position);
   return { embeddings, failures };
