@@ -74,7 +74,7 @@ export class EmbeddingBodyReader {
       return;
     }
     this.#json += `{"longString":${this.#longStrings.length}}`;
-    this.#longStrings.push(vectorFromBase64(content.toString('latin1')));
+    this.#longStrings.push(vectorFromBase64(content));
   }
 
   /** How many backslashes the string under way has before `end`. */

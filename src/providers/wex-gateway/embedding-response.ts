@@ -47,7 +47,7 @@ function readVectors(
 }
 
 function readVector(embedding: unknown, longStrings: ParsedBody['longStrings']): WireVector {
-  if (typeof embedding === 'string') return vectorFromBase64(embedding);
+  if (typeof embedding === 'string') return vectorFromBase64(Buffer.from(embedding));
   if (Array.isArray(embedding)) return vectorFromNumbers(embedding);
   const { longString } = (embedding ?? {}) as Partial<LongString>;
   return (longString === undefined ? undefined : longStrings[longString]) ?? 'neither base64 nor numbers';

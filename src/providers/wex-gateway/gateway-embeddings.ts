@@ -8,6 +8,7 @@ import {
   PartialEmbeddingError,
   type ProviderError,
 } from '../../errors.js';
+import { TimeSlice } from '../../internal/time-slice.js';
 import { type BatchOutcome, embedTexts } from './embed-texts.js';
 import { type Batch, planBatches } from './embedding-batches.js';
 import { EmbeddingBodyReader } from './embedding-body.js';
@@ -131,10 +132,12 @@ export class GatewayEmbeddings {
       const chunks: Uint8Array[] = [];
       for await (const chunk of answer.body ?? []) chunks.push(chunk);
       onAnswered();
+      // The next request goes out first.
+      await setImmediate();
       const body = new EmbeddingBodyReader();
+      const slice = new TimeSlice();
       for (const chunk of chunks) {
-        // The next request goes out first, and nobody waits for more than a chunk.
-        await setImmediate();
+        if (slice.isOver()) await slice.next();
         body.write(chunk);
       }
       const parsed = body.end();

@@ -1,15 +1,24 @@
+import { decodeInKernel } from './base64-kernel.js';
+
 /** A vector as it came over the wire, or in one phrase why it is of no use. */
 export type WireVector = Float32Array | string;
 
+const equalsSign = 0x3d;
+
 /** Decoded straight into the vector: no number[] in between, and no memory shared with other vectors. */
-export function vectorFromBase64(text: string): WireVector {
-  // The decoder looks at the lower half of a wider character only.
-  if (Buffer.byteLength(text) !== text.length) return 'not valid base64';
-  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
-  const digits = text.length - padding;
-  const byteLength = Math.floor((digits * 3) / 4);
-  if (digits % 4 === 1 || byteLength % 4 !== 0) return 'base64 of a length that no float32 vector has';
-  // Not from the pool, and not filled with zeros first: it is given out only where every byte was written.
+export function vectorFromBase64(base64: Buffer): WireVector {
+  const padding = base64.at(-1) !== equalsSign ? 0 : base64.at(-2) !== equalsSign ? 1 : 2;
+  const digitCount = base64.length - padding;
+  const byteLength = Math.floor((digitCount * 3) / 4);
+  if (digitCount % 4 === 1 || byteLength % 4 !== 0) return 'base64 of a length that no float32 vector has';
+  if (byteLength === 0) return 'empty';
+  return decodeInKernel(base64, digitCount) ?? decodeInNode(base64, byteLength);
+}
+
+/** Also of the alphabet for addresses, and as long as can be. */
+function decodeInNode(base64: Buffer, byteLength: number): WireVector {
+  const text = base64.toString('latin1');
+  // The decoder passes over what it does not know.
   const bytes = Buffer.allocUnsafeSlow(byteLength);
   if (bytes.write(text, 'base64') !== byteLength) return 'not valid base64';
   return checked(new Float32Array(bytes.buffer));

@@ -1,4 +1,4 @@
-// Made from dot-product-kernel.wat by .ci/assemble-dot-product-kernel.ts; a test compares the two.
+// Made from dot-product-kernel.wat by .ci/assemble-kernels.ts; a test compares the two.
 export const dotProductKernelBytes: Uint8Array = Buffer.from(
   'AGFzbQEAAAABCgFgBn9/f39/fwACEgEGa2VybmVsBm1lbW9yeQIAAAMCAQAHDQEJc2NvcmVSb3dzAAAK+wIB+AICBX8EeyAAIAJqIQggACACQUBx' +
     'aiEJIAMgBEECdGohCgJAA0AgAyAKTw0BIAAhBiABIAMoAgAgAmxqIQf9DAAAAAAAAAAAAAAAAAAAAAAhC/0MAAAAAAAAAAAAAAAAAAAAACEM/QwA' +

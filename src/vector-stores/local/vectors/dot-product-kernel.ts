@@ -1,5 +1,5 @@
+import { type WebAssemblyMemory, webAssembly } from '../../../internal/web-assembly.js';
 import { dotProductKernelBytes } from './dot-product-kernel-bytes.js';
-import { type WebAssemblyMemory, webAssembly } from './web-assembly.js';
 
 /**
  * Writes to `scores` (float32) the dot product of the vector at `query` with each of the `count` rows whose numbers (uint32) stand at `rows`;

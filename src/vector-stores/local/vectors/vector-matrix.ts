@@ -1,6 +1,6 @@
+import { type WebAssemblyMemory, webAssembly } from '../../../internal/web-assembly.js';
 import { badInput, formatError } from '../qdrant-api-error.js';
 import { createDotProductKernel } from './dot-product-kernel.js';
-import { type WebAssemblyMemory, webAssembly } from './web-assembly.js';
 
 export type Distance = 'Cosine' | 'Dot';
 

@@ -41,7 +41,7 @@ describe('EmbeddingBodyReader', () => {
           // As long, and written without an escape.
           if (typeof each !== 'string' || Buffer.byteLength(each) < 256 || JSON.stringify(each).includes('\\'))
             return each;
-          const read = vectorFromBase64(each);
+          const read = vectorFromBase64(Buffer.from(each));
           expected.push(typeof read === 'string' ? expect.any(String) : read);
           return { longString: expected.length - 1 } satisfies LongString;
         });

@@ -1,16 +1,20 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { assembleDotProductKernel } from '../../../../../.ci/assemble-dot-product-kernel.js';
+import { assembleKernel } from '../../../../../.ci/assemble-kernels.js';
+import { type WebAssemblyMemory, webAssembly } from '../../../../../src/internal/web-assembly.js';
 import {
   createDotProductKernel,
   createPlainKernel,
   type ScoreRows,
 } from '../../../../../src/vector-stores/local/vectors/dot-product-kernel.js';
 import { dotProductKernelBytes } from '../../../../../src/vector-stores/local/vectors/dot-product-kernel-bytes.js';
-import { type WebAssemblyMemory, webAssembly } from '../../../../../src/vector-stores/local/vectors/web-assembly.js';
 
 it('is what its source assembles to', async () => {
-  expect(Buffer.from(dotProductKernelBytes).equals(await assembleDotProductKernel())).toBe(true);
+  expect(
+    Buffer.from(dotProductKernelBytes).equals(
+      await assembleKernel('src/vector-stores/local/vectors/dot-product-kernel'),
+    ),
+  ).toBe(true);
 });
 
 it('runs as WebAssembly here, and falls back where the memory is all there is', () => {
