@@ -8,5 +8,7 @@ export default defineConfig({
     hookTimeout: process.env.QDRANT_URL ? 600_000 : 180_000,
     // Two cores: the model, PostgreSQL and the packed-tarball tests each want one.
     maxWorkers: 2,
+    // Some tests load onnxruntime themselves; see src/providers/sentence-transformers/runtime-telemetry.ts.
+    env: { ORT_DISABLE_TELEMETRY: '1' },
   },
 });

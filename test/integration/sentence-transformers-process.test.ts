@@ -142,6 +142,23 @@ describe('the host process', () => {
     const { stdout } = await run(process.execPath, ['--import', 'tsx', script], { cwd: root, timeout: 25_000 });
     expect(stdout).toBe('384\n');
   });
+
+  it('has no device id written for it by the native runtime, and reports nothing', async () => {
+    const home = join(folder, 'home');
+    // What makes the runtime keep still by itself must not help: CI, and what vitest.config.ts sets.
+    const env = { PATH: process.env.PATH, HOME: home };
+    const script = join(folder, 'silent.mts');
+    await writeFile(
+      script,
+      `import { SentenceTransformersProvider } from ${JSON.stringify(providerFile)};
+       await using provider = new SentenceTransformersProvider();
+       console.log((await provider.embedQuery('a host that asked for no network')).length);`,
+    );
+    const { stdout } = await run(process.execPath, ['--import', 'tsx', script], { cwd: root, env, timeout: 25_000 });
+    expect(stdout).toBe('384\n');
+    expect(readdirSync(home)).toEqual(['.cache']);
+    expect(readdirSync(join(home, '.cache'))).toEqual(['pulse-ai-providers']);
+  });
 });
 
 describe('a process that exits in the middle of a run', () => {

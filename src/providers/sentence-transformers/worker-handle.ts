@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { AiProviderError } from '../../errors.js';
 import type { DownloadProgress } from './hub/hub-settings.js';
 import { guardWorker } from './native-guard.js';
+import { silenceRuntimeTelemetry } from './runtime-telemetry.js';
 import { workerFile } from './worker-file.js';
 import { deserializeError, type ResultOf, type WorkerRequest, type WorkerResponse } from './worker-protocol.js';
 
@@ -29,6 +30,7 @@ export class WorkerHandle {
 
   constructor(onCrash: (error: AiProviderError) => void) {
     this.#onCrash = onCrash;
+    silenceRuntimeTelemetry();
     const guard = guardWorker();
     this.#worker = new Worker(workerFile(), { name: 'pulse-embedding', workerData: guard.state, ...execArgv() });
     this.#exited = new Promise((ended) => {
