@@ -98,7 +98,7 @@ async function measure(name: string): Promise<Measurement> {
   const flags = name.startsWith('Python') ? [] : ['--import', 'tsx'];
   const { stdout } = await run(command, [...flags, script, name, modelFolder, cacheFolder, corpusFile], {
     maxBuffer: 1 << 26,
-    // As ours does, and it costs time.
+    // As ours does.
     env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
   });
   const line = stdout.split('\n').find((candidate) => candidate.startsWith('RESULT '));

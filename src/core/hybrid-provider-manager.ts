@@ -1,4 +1,5 @@
 import { AiProviderError, EmbeddingSpaceMismatchError, ProviderError } from '../errors.js';
+import { requireOptions } from '../internal/call-options.js';
 import { leavableGenerator } from '../internal/leavable-generator.js';
 import { requirePrompt, requireTenantId, requireTexts } from '../internal/validate.js';
 import type { CircuitBreakerOptions } from './circuit-breaker.js';
@@ -112,6 +113,7 @@ export class HybridProviderManager {
     options: ManagedEmbeddingOptions,
   ): Promise<ManagedEmbeddingResult> {
     requireTexts(texts);
+    requireOptions(options);
     const candidates = orderForEmbeddings(await this.#candidates(options), texts.length);
     const first = await this.#chooseForEmbeddings(candidates, options);
     const call = new EmbeddingCall(texts, options);
@@ -151,11 +153,13 @@ export class HybridProviderManager {
     prompt: TextPrompt,
     options: ManagedTextOptions,
   ): AsyncGenerator<TextChunk<ManagedTextResult>, void, undefined> {
+    requireOptions(options);
     return leavableGenerator(options.signal, (signal) => this.#streamText(prompt, { ...options, signal }));
   }
 
   /** How each of the tenant's active providers is, ordered by integration id. Makes no billed call; a broken row is `unhealthy`, not an error. */
   async health(tenantId: number, options: CallOptions = {}): Promise<IntegrationHealth[]> {
+    requireOptions(options);
     const candidates = await this.#factory.listCandidates(requireTenantId(tenantId), options);
     return Promise.all(
       candidates.map(async (candidate) => ({ ...describe(candidate), ...(await this.#healthOf(candidate, options)) })),
@@ -176,6 +180,7 @@ export class HybridProviderManager {
     ask: (provider: AiProvider, prompt: TextPrompt, options: TextOptions) => Promise<Result>,
   ): Promise<Served<Result>> {
     requirePrompt(prompt);
+    requireOptions(options);
     const { tenantId, preferredProvider, ...textOptions } = options;
     const [first] = orderForText(await this.#candidates(options));
     if (first === undefined) throw nobodyFor('generates text', options);

@@ -156,8 +156,11 @@ describe('the number of requests', () => {
 
   it('is at most that also where every answer comes in full, and is no JSON', async () => {
     gateway.fault = () => ({ kind: 'truncated_json' });
-    await failureOf(makeProvider({ batchSize: 1, concurrency: 3, maxRetries: 2 }).generateEmbeddings(many));
+    const error = await failureOf(
+      makeProvider({ batchSize: 1, concurrency: 3, maxRetries: 2 }).generateEmbeddings(many),
+    );
     expect(gateway.requests).toHaveLength(3 + 2);
+    expect(error).toMatchObject({ code: 'invalid_response', requestId: expect.stringMatching(/^req-\d$/) });
   });
 
   it('is at most max_retries more for each batch where some succeed', async () => {

@@ -356,6 +356,15 @@ describe('a fault that may pass', () => {
     expect(events).toHaveLength(1);
   });
 
+  it('names the last request where no answer is JSON', async () => {
+    gateway.fault = () => ({ kind: 'truncated_json' });
+    await expect(makeProvider({ maxRetries: 1 }).generateText('a')).rejects.toMatchObject({
+      code: 'invalid_response',
+      requestId: 'req-2',
+      attempts: 2,
+    });
+  });
+
   it('is an error without another request where it does not pass', async () => {
     gateway.fault = () => ({ kind: 'status', status: 429, error: { code: 'insufficient_quota' } });
     await expect(provider.generateText('a')).rejects.toMatchObject({ code: 'quota_exceeded', isRetryable: false });

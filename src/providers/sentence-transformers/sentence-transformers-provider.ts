@@ -7,6 +7,7 @@ import type {
 } from '../../core/embedding-provider.js';
 import type { EmbeddingSpace } from '../../core/embedding-space.js';
 import { InvalidInputError, isAiProviderError, MissingDependencyError, ProviderError } from '../../errors.js';
+import { requireOptions } from '../../internal/call-options.js';
 import { leavableGenerator } from '../../internal/leavable-generator.js';
 import { requireText, requireTexts } from '../../internal/validate.js';
 import { requireInputType, requireSource } from './call-arguments.js';
@@ -66,6 +67,7 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
 
   /** Reads the model's files, which downloads or builds them where they are not cached; computes no vector. */
   async embeddingSpace(options: Pick<EmbeddingOptions, 'model' | 'signal'> = {}): Promise<EmbeddingSpace> {
+    requireOptions(options);
     this.#requireOwnModel(options.model);
     return this.#call(options.signal, async () => this.#spaceOf(await this.#lease.engine.manifest()));
   }
@@ -79,6 +81,7 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
    */
   async generateEmbeddings(texts: readonly string[], options: EmbeddingOptions = {}): Promise<EmbeddingResult> {
     const ownTexts = [...requireTexts(texts)];
+    requireOptions(options);
     requireInputType(options.inputType);
     this.#requireOwnModel(options.model);
     const started = performance.now();
@@ -118,11 +121,13 @@ export class SentenceTransformersProvider implements EmbeddingProvider, AsyncDis
     texts: Iterable<string> | AsyncIterable<string>,
     options: Pick<EmbeddingOptions, 'inputType' | 'signal'> = {},
   ): AsyncGenerator<Float32Array, void, undefined> {
+    requireOptions(options);
     return leavableGenerator(options.signal, (signal) => this.#embedStream(texts, { ...options, signal }));
   }
 
   /** Whether the model's files are there and fit, and where it runs. Loads no weights and asks nothing of the network: a model that would have to be downloaded is unhealthy until it was. */
   async health(options: CallOptions = {}): Promise<ProviderHealth> {
+    requireOptions(options);
     try {
       const { model, dimension, dtype } = await this.#call(options.signal, async () =>
         this.#spaceOf(await this.#lease.engine.localManifest()),

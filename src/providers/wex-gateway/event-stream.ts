@@ -1,5 +1,5 @@
 import { type DeadlineOptions, withDeadline } from '../../internal/with-deadline.js';
-import { failureInBody } from './to-provider-error.js';
+import { failureInBody, parsedFrom } from './to-provider-error.js';
 
 /**
  * The events of a streamed answer, parsed. A whole body of JSON, as from a server that does not stream, is one event.
@@ -19,7 +19,7 @@ export async function* readEvents(response: Response, silence: DeadlineOptions):
 
 /** JSON, whatever the content type says. @throws The failure that it tells of, as the client would have thrown it; SyntaxError. */
 export function parseBody(text: string, headers: Headers): unknown {
-  const body: unknown = JSON.parse(text);
+  const body: unknown = parsedFrom(headers, () => JSON.parse(text));
   const failure = failureInBody(body, headers);
   if (failure !== undefined) throw failure;
   return body;

@@ -19,7 +19,7 @@ import { type GatewayClient, gatewayClient } from './gateway-client.js';
 import type { GatewayConnection } from './gateway-connection.js';
 import { requestFetch } from './request-fetch.js';
 import { isAboutEncoding } from './server-failure.js';
-import { type AnswerOrigin, failureInBody, requestIdOf, unusableResponse } from './to-provider-error.js';
+import { type AnswerOrigin, failureInBody, parsedFrom, requestIdOf, unusableResponse } from './to-provider-error.js';
 
 /** `POST /embeddings`. */
 export class GatewayEmbeddings {
@@ -140,7 +140,7 @@ export class GatewayEmbeddings {
         if (slice.isOver()) await slice.next();
         body.write(chunk);
       }
-      const parsed = body.end();
+      const parsed = parsedFrom(answer.headers, () => body.end());
       const failure = failureInBody(parsed.value, answer.headers);
       if (failure !== undefined) throw failure;
       const response = readEmbeddingResponse(parsed, inputs.length);

@@ -30,7 +30,7 @@ export function toProviderError(error: unknown, endpoint: Endpoint, attempts: nu
   const provider = endpoint.id;
   // A failure that a server tells of in the middle of a good answer has no status of its own.
   if (status === undefined && told === undefined) {
-    if (error instanceof SyntaxError) return malformedResponse('not JSON', endpoint, attempts);
+    if (error instanceof SyntaxError) return malformedResponse('not JSON', endpoint, headers, attempts);
     const reason = systemCode(error) ?? 'the connection failed';
     return new ProviderError(`${provider} could not be reached at ${endpoint.host} (${reason}).`, {
       code: 'unavailable',
@@ -72,12 +72,27 @@ export function failureInBody(body: unknown, headers: Headers): ClientError | un
   return { headers, error: told, code, type, param, message };
 }
 
+/** Reads a body. @throws What `parse` throws, with the headers of the answer, which say what request it was. */
+export function parsedFrom<Body>(headers: Headers, parse: () => Body): Body {
+  try {
+    return parse();
+  } catch (error) {
+    throw Object.assign(error as SyntaxError, { headers });
+  }
+}
+
 /** The transfer broke without the connection saying so; a proxy that gives up mid-way does that. */
-function malformedResponse(what: string, endpoint: Endpoint, attempts?: number): ProviderError {
+function malformedResponse(
+  what: string,
+  endpoint: Endpoint,
+  headers: Headers | undefined,
+  attempts: number,
+): ProviderError {
   return new ProviderError(`${endpoint.id} at ${endpoint.host} answered with a body that is ${what}.`, {
     code: 'invalid_response',
     isRetryable: true,
     provider: endpoint.id,
+    requestId: requestIdOf(headers, endpoint),
     attempts,
   });
 }

@@ -9,6 +9,7 @@ import type { DeclaredEmbeddingSpace } from '../../core/embedding-space.js';
 import type { StandardSchema } from '../../core/standard-schema.js';
 import type { TextChunk, TextOptions, TextPrompt, TextProvider, TextResult } from '../../core/text-provider.js';
 import { ProviderError } from '../../errors.js';
+import { requireOptions } from '../../internal/call-options.js';
 import { requireFunction, requireNonEmptyString, requireTexts } from '../../internal/validate.js';
 import { GatewayConnection } from './gateway-connection.js';
 import { GatewayEmbeddings } from './gateway-embeddings.js';
@@ -61,6 +62,7 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
 
   /** Its dimension is null until it is configured or the first vector came. */
   async embeddingSpace(options: Pick<EmbeddingOptions, 'model' | 'signal'> = {}): Promise<DeclaredEmbeddingSpace> {
+    requireOptions(options);
     options.signal?.throwIfAborted();
     return this.#embeddings.declaredSpace(options.model);
   }
@@ -71,6 +73,7 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
    *   failed. `ProviderError` of the cause where nothing succeeded.
    */
   async generateEmbeddings(texts: readonly string[], options: EmbeddingOptions = {}): Promise<EmbeddingResult> {
+    requireOptions(options);
     options.signal?.throwIfAborted();
     if (options.model !== undefined) requireNonEmptyString(options.model, 'model');
     if (options.onBatch !== undefined) requireFunction(options.onBatch, 'onBatch');
@@ -91,6 +94,7 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
   ): Promise<TextResult & { readonly output: Output }>;
   generateText(prompt: TextPrompt, options?: TextOptions): Promise<TextResult>;
   async generateText(prompt: TextPrompt, options: TextOptions = {}): Promise<TextResult> {
+    requireOptions(options);
     options.signal?.throwIfAborted();
     return this.#text.generate(prompt, options);
   }
@@ -106,11 +110,13 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
    * }
    */
   streamText(prompt: TextPrompt, options: TextOptions = {}): AsyncGenerator<TextChunk, void, undefined> {
+    requireOptions(options);
     return this.#text.stream(prompt, options);
   }
 
   /** Asks for the list of models, which costs nothing. A server without such a list is judged by the latest call. */
-  health(options: CallOptions = {}): Promise<ProviderHealth> {
+  async health(options: CallOptions = {}): Promise<ProviderHealth> {
+    requireOptions(options);
     return this.#connection.health(options.signal);
   }
 

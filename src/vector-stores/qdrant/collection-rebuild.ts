@@ -1,7 +1,7 @@
 import type { CallOptions } from '../../core/embedding-provider.js';
 import type { UpsertVectorsOptions, VectorRecord } from '../../core/vector-store.js';
 import { VectorStoreError } from '../../errors.js';
-import { requireOptions } from './call-options.js';
+import { requireOptions } from '../../internal/call-options.js';
 import { deleteBuild } from './collection-builds.js';
 import { type Collection, type CollectionCatalog, requireWritable } from './collection-catalog.js';
 import { type RebuildOptions, rebuildOptions } from './collection-options-like.js';

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { AiProviderError, InvalidInputError } from '../../errors.js';
+import { requireOptions } from '../../internal/call-options.js';
 import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../internal/validate.js';
-import { requireOptions } from './call-options.js';
 import type { QdrantClientLike } from './qdrant-client-like.js';
 
 /** Where the vectors are: a Qdrant server, this process, or a client of your own. Exactly one of `url`, `host`, `location` and `client`. */

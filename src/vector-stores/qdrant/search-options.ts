@@ -1,7 +1,7 @@
 import type { SearchOptions, SparseVector } from '../../core/vector-store.js';
 import { InvalidInputError } from '../../errors.js';
+import { requireOptions } from '../../internal/call-options.js';
 import { describeValue, requirePositiveInteger } from '../../internal/validate.js';
-import { requireOptions } from './call-options.js';
 import { requireFilter } from './filter-shape.js';
 import { requireKeyPath } from './filter-values.js';
 import { requireSparseVector, requireVector } from './vectors.js';

@@ -1,8 +1,8 @@
 import type { UpsertVectorsOptions, VectorRecord } from '../../core/vector-store.js';
 import { type AiProviderError, isAiProviderError, PartialUpsertError, type UpsertFailure } from '../../errors.js';
+import { requireOptions } from '../../internal/call-options.js';
 import { rejectOnAbort } from '../../internal/reject-on-abort.js';
 import { restoreAfterBulkLoad } from './bulk-load.js';
-import { requireOptions } from './call-options.js';
 import { type Collection, requireDimension, requirePin, requireWritable } from './collection-catalog.js';
 import { sparseVectorName } from './collection-request.js';
 import type { QdrantConnection } from './connection.js';

@@ -1,5 +1,5 @@
-import { InvalidInputError } from '../../errors.js';
-import { describeValue } from '../../internal/validate.js';
+import { InvalidInputError } from '../errors.js';
+import { describeValue } from './validate.js';
 
 /** @throws {@link InvalidInputError} unless `options` is an object, and its `signal` a signal where it has one. */
 export function requireOptions(options: unknown, name = 'options'): void {
