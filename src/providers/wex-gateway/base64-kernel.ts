@@ -11,7 +11,7 @@ interface Base64Kernel {
 const blockLength = 16;
 /** Stands for zero bits. */
 const zeroDigit = 0x41;
-const outcomes = ['vector', undefined, 'not finite', 'all zeros'] as const;
+const outcomes = ['finite', undefined, 'not finite'] as const;
 
 let kernel: Base64Kernel | null | undefined;
 
@@ -23,13 +23,15 @@ export function decodeInKernel(
   base64: Uint8Array,
   digitCount: number,
 ): Float32Array | 'not finite' | 'all zeros' | undefined {
-  kernel ??= createKernel();
+  if (kernel === undefined) kernel = createKernel();
   if (kernel === null || base64.length + blockLength > kernel.bytes.length) return undefined;
   kernel.bytes.set(base64);
   kernel.bytes.fill(zeroDigit, digitCount, digitCount + blockLength);
   const outcome = outcomes[kernel.decode(digitCount)];
-  if (outcome !== 'vector') return outcome;
+  if (outcome !== 'finite') return outcome;
   const values = kernel.values.subarray(0, Math.floor((digitCount * 3) / 16));
+  // Not in the kernel: the last digit may have bits that belong to no value. The first value nearly always settles it.
+  if (!values.some((value) => value !== 0)) return 'all zeros';
   // Not from the pool, and not filled with zeros first.
   const vector = new Float32Array(Buffer.allocUnsafeSlow(values.byteLength).buffer);
   vector.set(values);

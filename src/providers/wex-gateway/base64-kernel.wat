@@ -1,14 +1,14 @@
-;; Decodes base64 into float32 values in place, sixteen characters at a time, and looks at the values.
+;; Decodes base64 into float32 values in place, sixteen characters at a time, and says whether they are finite.
 ;;
 ;; The `length` characters at address 0 become the bytes at address 0, three for four characters: what is written never reaches what is still
 ;; to be read. Behind the characters there must be `A`, which stands for zero bits, up to a multiple of 16.
-;; Returns 0, or 1 for a character outside of the alphabet (RFC 4648, section 4, without padding), 2 for a value that is not finite, 3 where all values are zero.
+;; Returns 0, or 1 for a character outside of the alphabet (RFC 4648, section 4, without padding), 2 for a value that is not finite.
 (module
   (memory (export "memory") 1 1)
   (func (export "decode") (param $length i32) (result i32)
     (local $from i32) (local $to i32)
     (local $chars v128) (local $high v128) (local $sextets v128) (local $values v128)
-    (local $foreign v128) (local $infinite v128) (local $bits v128)
+    (local $foreign v128) (local $infinite v128)
     (block $done
       (loop $next
         (br_if $done (i32.ge_u (local.get $from) (local.get $length)))
@@ -41,14 +41,12 @@
         (local.set $values (i8x16.shuffle 2 1 0 6 5 4 10 9 8 14 13 12 3 3 3 3 (local.get $values) (local.get $values)))
         (v128.store (local.get $to) (local.get $values))
         ;; Without its sign a float32 is a number that grows with it; infinity is 0x7f800000, and not-a-number is beyond.
-        (local.set $values (v128.and (local.get $values) (v128.const i32x4 0x7fffffff 0x7fffffff 0x7fffffff 0x7fffffff)))
-        (local.set $bits (v128.or (local.get $bits) (local.get $values)))
-        (local.set $infinite (v128.or (local.get $infinite)
-          (i32x4.ge_s (local.get $values) (v128.const i32x4 0x7f800000 0x7f800000 0x7f800000 0x7f800000))))
+        (local.set $infinite (v128.or (local.get $infinite) (i32x4.ge_s
+          (v128.and (local.get $values) (v128.const i32x4 0x7fffffff 0x7fffffff 0x7fffffff 0x7fffffff))
+          (v128.const i32x4 0x7f800000 0x7f800000 0x7f800000 0x7f800000))))
         (local.set $from (i32.add (local.get $from) (i32.const 16)))
         (local.set $to (i32.add (local.get $to) (i32.const 12)))
         (br $next)))
     (if (v128.any_true (local.get $foreign)) (then (return (i32.const 1))))
     (if (v128.any_true (local.get $infinite)) (then (return (i32.const 2))))
-    (if (v128.any_true (local.get $bits)) (then (return (i32.const 0))))
-    (i32.const 3)))
+    (i32.const 0)))

@@ -40,6 +40,8 @@ it.each([
   ['A', 'base64 of a length that no float32 vector has'],
   ['AAAA', 'base64 of a length that no float32 vector has'],
   ['AAAAAA==', 'all zeros'],
+  ['AAAAAB==', 'all zeros'],
+  ['AAAAAAAAAAB=', 'all zeros'],
   ['AACAfw==', 'not finite'],
 ])('says what is wrong with %j', (text, fault) => {
   expect(read(text)).toBe(fault);
