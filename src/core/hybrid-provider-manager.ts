@@ -113,7 +113,6 @@ export class HybridProviderManager {
     options: ManagedEmbeddingOptions,
   ): Promise<ManagedEmbeddingResult> {
     requireTexts(texts);
-    requireOptions(options);
     const candidates = orderForEmbeddings(await this.#candidates(options), texts.length);
     const first = await this.#chooseForEmbeddings(candidates, options);
     const call = new EmbeddingCall(texts, options);
@@ -180,10 +179,9 @@ export class HybridProviderManager {
     ask: (provider: AiProvider, prompt: TextPrompt, options: TextOptions) => Promise<Result>,
   ): Promise<Served<Result>> {
     requirePrompt(prompt);
-    requireOptions(options);
-    const { tenantId, preferredProvider, ...textOptions } = options;
     const [first] = orderForText(await this.#candidates(options));
     if (first === undefined) throw nobodyFor('generates text', options);
+    const { tenantId, preferredProvider, ...textOptions } = options;
     return this.#withFailover(first, options, (candidate) =>
       this.#gate.run(candidate, (provider) => ask(provider, prompt, textOptions)),
     );
@@ -203,6 +201,7 @@ export class HybridProviderManager {
 
   /** The tenant's integrations of the wished kind; with `auto` and none at all, a default local one. */
   async #candidates(options: TenantCallOptions & CallOptions): Promise<Candidate[]> {
+    requireOptions(options);
     const { tenantId, preferredProvider = 'auto' } = options;
     requireTenantId(tenantId);
     options.signal?.throwIfAborted();

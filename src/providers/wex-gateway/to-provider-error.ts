@@ -30,7 +30,7 @@ export function toProviderError(error: unknown, endpoint: Endpoint, attempts: nu
   const provider = endpoint.id;
   // A failure that a server tells of in the middle of a good answer has no status of its own.
   if (status === undefined && told === undefined) {
-    if (error instanceof SyntaxError) return malformedResponse('not JSON', endpoint, headers, attempts);
+    if (error instanceof SyntaxError) return notJson(endpoint, headers, attempts);
     const reason = systemCode(error) ?? 'the connection failed';
     return new ProviderError(`${provider} could not be reached at ${endpoint.host} (${reason}).`, {
       code: 'unavailable',
@@ -82,13 +82,8 @@ export function parsedFrom<Body>(headers: Headers, parse: () => Body): Body {
 }
 
 /** The transfer broke without the connection saying so; a proxy that gives up mid-way does that. */
-function malformedResponse(
-  what: string,
-  endpoint: Endpoint,
-  headers: Headers | undefined,
-  attempts: number,
-): ProviderError {
-  return new ProviderError(`${endpoint.id} at ${endpoint.host} answered with a body that is ${what}.`, {
+function notJson(endpoint: Endpoint, headers: Headers | undefined, attempts: number): ProviderError {
+  return new ProviderError(`${endpoint.id} at ${endpoint.host} answered with a body that is not JSON.`, {
     code: 'invalid_response',
     isRetryable: true,
     provider: endpoint.id,

@@ -18,7 +18,7 @@ export function vectorFromBase64(base64: Buffer): WireVector {
 /** Also of the alphabet for addresses, and as long as can be. */
 function decodeInNode(base64: Buffer, byteLength: number): WireVector {
   const text = base64.toString('latin1');
-  // The decoder passes over what it does not know.
+  // The decoder passes over what it does not know: the memory is given out only where every byte of it was written.
   const bytes = Buffer.allocUnsafeSlow(byteLength);
   if (bytes.write(text, 'base64') !== byteLength) return 'not valid base64';
   return checked(new Float32Array(bytes.buffer));
