@@ -5,7 +5,7 @@ export default defineConfig({
     index: 'src/index.ts',
     testing: 'src/testing/index.ts',
     'copy-vectors': 'src/commands/copy-vectors.ts',
-    'sentence-transformers-worker': 'src/providers/sentence-transformers/worker.ts',
+    'sentence-transformers-worker': 'src/providers/sentence-transformers/inference/worker.ts',
   },
   format: ['esm', 'cjs'],
   dts: { entry: { index: 'src/index.ts', testing: 'src/testing/index.ts' } },

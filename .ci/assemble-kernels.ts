@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import loadWabt from 'wabt';
 
 const kernels = [
-  'src/providers/wex-gateway/base64-kernel',
+  'src/providers/wex-gateway/embeddings/base64-kernel',
   'src/vector-stores/local/vectors/dot-product-kernel',
 ] as const;
 

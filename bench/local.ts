@@ -12,6 +12,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { SentenceTransformersProvider } from '@pulse/ai-providers';
+import { Tokenizer } from '../src/providers/sentence-transformers/inference/tokenizer.js';
 import {
   type AddLinear,
   buildBertGraph,
@@ -19,7 +20,6 @@ import {
 } from '../src/providers/sentence-transformers/onnx/bert-graph.js';
 import { quantizeWeights } from '../src/providers/sentence-transformers/onnx/int8-linear.js';
 import { Safetensors } from '../src/providers/sentence-transformers/onnx/safetensors.js';
-import { Tokenizer } from '../src/providers/sentence-transformers/tokenizer.js';
 import { makeCorpus, quantile } from './local-corpus.js';
 import { barChart } from './report/bar-chart.js';
 import { writeChart, writeSection } from './report/write-section.js';
@@ -39,7 +39,7 @@ interface Measurement {
 
 const rounds = 3;
 const python = process.env.PYTHON ?? 'python3';
-const here = new URL('.', import.meta.url).pathname;
+const here = new URL('./', import.meta.url).pathname;
 const run = promisify(execFile);
 const folder = await mkdtemp(join(tmpdir(), 'bench-local-'));
 const cacheFolder = join(folder, 'cache');

@@ -1,4 +1,17 @@
-export type { CredentialCipher } from './core/credential-cipher.js';
+export {
+  HybridProviderManager,
+  type HybridProviderManagerOptions,
+  type IntegrationHealth,
+  type ManagedEmbeddingOptions,
+  type ManagedEmbeddingResult,
+  type ManagedTextOptions,
+  type ManagedTextResult,
+  type Provenance,
+} from './core/calls/hybrid-provider-manager.js';
+export { type DeclaredEmbeddingSpace, type EmbeddingSpace, embeddingSpaceId } from './core/embedding-space.js';
+export type { IndexRecord, PartialUpsertResult, UpsertOptions, UpsertResult } from './core/index/index-upsert.js';
+export { type IndexSearchOptions, VectorIndex, type VectorIndexOptions } from './core/index/vector-index.js';
+export type { CredentialCipher } from './core/ports/credential-cipher.js';
 export type {
   CallOptions,
   EmbeddedBatch,
@@ -9,30 +22,16 @@ export type {
   EmbeddingUsage,
   PartialEmbeddingResult,
   ProviderHealth,
-} from './core/embedding-provider.js';
-export { type DeclaredEmbeddingSpace, type EmbeddingSpace, embeddingSpaceId } from './core/embedding-space.js';
-export {
-  HybridProviderManager,
-  type HybridProviderManagerOptions,
-  type IntegrationHealth,
-  type ManagedEmbeddingOptions,
-  type ManagedEmbeddingResult,
-  type ManagedTextOptions,
-  type ManagedTextResult,
-  type Provenance,
-} from './core/hybrid-provider-manager.js';
-export type { IndexRecord, PartialUpsertResult, UpsertOptions, UpsertResult } from './core/index-upsert.js';
+} from './core/ports/embedding-provider.js';
 export type {
   Integration,
   IntegrationRepository,
   UsageOperation,
   UsageRecord,
-} from './core/integration-repository.js';
-export type { Logger } from './core/logger.js';
-export { ProviderFactory, type ProviderFactoryOptions } from './core/provider-factory.js';
-export type { AiProvider, Operation, ProviderContext, ProviderKind } from './core/provider-kind.js';
-export type { StandardSchema } from './core/standard-schema.js';
-export { estimateTaskComplexity, type TaskComplexity, type TaskTier, type TextTask } from './core/task-complexity.js';
+} from './core/ports/integration-repository.js';
+export type { Logger } from './core/ports/logger.js';
+export type { AiProvider, Operation, ProviderContext, ProviderKind } from './core/ports/provider-kind.js';
+export type { StandardSchema } from './core/ports/standard-schema.js';
 export type {
   ModelChoice,
   TextChunk,
@@ -44,9 +43,8 @@ export type {
   TextUsage,
   Tool,
   ToolCall,
-} from './core/text-provider.js';
-export type { UsageEvent, UsageRecorder } from './core/usage-recorder.js';
-export { type IndexSearchOptions, VectorIndex, type VectorIndexOptions } from './core/vector-index.js';
+} from './core/ports/text-provider.js';
+export type { UsageEvent, UsageRecorder } from './core/ports/usage-recorder.js';
 export type {
   CollectionDescription,
   CreateCollectionOptions,
@@ -57,7 +55,14 @@ export type {
   UpsertVectorsOptions,
   VectorRecord,
   VectorStore,
-} from './core/vector-store.js';
+} from './core/ports/vector-store.js';
+export { ProviderFactory, type ProviderFactoryOptions } from './core/routing/provider-factory.js';
+export {
+  estimateTaskComplexity,
+  type TaskComplexity,
+  type TaskTier,
+  type TextTask,
+} from './core/routing/task-complexity.js';
 export { FernetCipher } from './credential-ciphers/fernet/fernet-cipher.js';
 export {
   AiProviderError,
@@ -75,17 +80,17 @@ export {
   type UpsertFailure,
   VectorStoreError,
 } from './errors.js';
-export type { Dtype } from './providers/sentence-transformers/dtype.js';
-export type { DownloadProgress } from './providers/sentence-transformers/hub/hub-settings.js';
+export { sentenceTransformersKind } from './providers/sentence-transformers/kind.js';
+export type { DownloadProgress } from './providers/sentence-transformers/model/hub/hub-settings.js';
+export type { WeightsPackage, WeightsPackageExport } from './providers/sentence-transformers/model/weights-package.js';
+export type { Dtype } from './providers/sentence-transformers/onnx/dtype.js';
 export type { LocalModelOptions, SentenceTransformersOptions } from './providers/sentence-transformers/options.js';
 export { localModelOptionsFromEnv } from './providers/sentence-transformers/options-from-env.js';
-export { sentenceTransformersKind } from './providers/sentence-transformers/sentence-transformers-kind.js';
-export { SentenceTransformersProvider } from './providers/sentence-transformers/sentence-transformers-provider.js';
-export type { WeightsPackage, WeightsPackageExport } from './providers/sentence-transformers/weights-package.js';
-export { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './providers/wex-gateway/wex-gateway-kind.js';
-export type { FetchLike, WexGatewayOptions } from './providers/wex-gateway/wex-gateway-options.js';
-export { WexGatewayProvider } from './providers/wex-gateway/wex-gateway-provider.js';
-export type { WexGatewaySettings } from './providers/wex-gateway/wex-gateway-settings.js';
+export { SentenceTransformersProvider } from './providers/sentence-transformers/provider.js';
+export { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './providers/wex-gateway/kind.js';
+export type { FetchLike, WexGatewayOptions } from './providers/wex-gateway/options.js';
+export { WexGatewayProvider } from './providers/wex-gateway/provider.js';
+export type { WexGatewaySettings } from './providers/wex-gateway/settings.js';
 export { KyselyIntegrationRepository } from './repositories/kysely/kysely-integration-repository.js';
 export {
   type MemoryIntegration,
@@ -93,26 +98,22 @@ export {
   type MemoryUsage,
 } from './repositories/memory/memory-integration-repository.js';
 export { type StandardProviderKindsOptions, standardProviderKinds } from './standard-provider-kinds.js';
-export type { RebuildOptions } from './vector-stores/qdrant/collection-options-like.js';
-export type { CollectionRebuild, CommitOptions } from './vector-stores/qdrant/collection-rebuild.js';
+export type { CopyOptions } from './vector-stores/qdrant/admin/copy-points.js';
+export {
+  type CopiedTable,
+  type CopyVectorStoreOptions,
+  copyVectorStore,
+} from './vector-stores/qdrant/admin/copy-vector-store.js';
+export type { RebuildOptions } from './vector-stores/qdrant/admin/inherited-options.js';
+export type { CollectionRebuild, CommitOptions } from './vector-stores/qdrant/admin/rebuild.js';
+export type { QdrantCollectionDescription } from './vector-stores/qdrant/collections/describe.js';
 export type {
   CollectionPreset,
   PayloadIndexType,
   QdrantCollectionOptions,
   Quantization,
-} from './vector-stores/qdrant/collection-request.js';
-export type { CopyOptions } from './vector-stores/qdrant/copy-points.js';
-export {
-  type CopiedTable,
-  type CopyVectorStoreOptions,
-  copyVectorStore,
-} from './vector-stores/qdrant/copy-vector-store.js';
-export type { VectorStoreHealth } from './vector-stores/qdrant/health.js';
-export type { QdrantCollectionDescription } from './vector-stores/qdrant/list-collections.js';
-export type { CollectionMode } from './vector-stores/qdrant/naming.js';
-export type { PulseQdrantClientOptions } from './vector-stores/qdrant/options.js';
+} from './vector-stores/qdrant/collections/options.js';
 export { PulseQdrantClient } from './vector-stores/qdrant/pulse-qdrant-client.js';
-export type { QdrantClientLike, QdrantPoint } from './vector-stores/qdrant/qdrant-client-like.js';
 export type {
   CountValuesOptions,
   FacetValue,
@@ -120,12 +121,16 @@ export type {
   ListRecordsOptions,
   ReadOptions,
   StoredRecord,
-} from './vector-stores/qdrant/read-records.js';
-export type { RecommendOptions } from './vector-stores/qdrant/recommend.js';
-export type { HitGroup, VectorHit } from './vector-stores/qdrant/search.js';
+} from './vector-stores/qdrant/records/read-records.js';
+export type { RecommendOptions } from './vector-stores/qdrant/search/recommend.js';
+export type { HitGroup, VectorHit } from './vector-stores/qdrant/search/search.js';
 export type {
   BatchSearch,
   GroupSearchOptions,
   HybridSearchOptions,
   VectorSearchOptions,
-} from './vector-stores/qdrant/search-options.js';
+} from './vector-stores/qdrant/search/search-options.js';
+export type { CollectionMode } from './vector-stores/qdrant/tenancy/naming.js';
+export type { PulseQdrantClientOptions } from './vector-stores/qdrant/wire/client-options.js';
+export type { VectorStoreHealth } from './vector-stores/qdrant/wire/health.js';
+export type { QdrantClientLike, QdrantPoint } from './vector-stores/qdrant-api.js';

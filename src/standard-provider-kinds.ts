@@ -1,8 +1,8 @@
-import type { CredentialCipher } from './core/credential-cipher.js';
-import type { ProviderKind } from './core/provider-kind.js';
+import type { CredentialCipher } from './core/ports/credential-cipher.js';
+import type { ProviderKind } from './core/ports/provider-kind.js';
+import { sentenceTransformersKind } from './providers/sentence-transformers/kind.js';
 import type { LocalModelOptions } from './providers/sentence-transformers/options.js';
-import { sentenceTransformersKind } from './providers/sentence-transformers/sentence-transformers-kind.js';
-import { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './providers/wex-gateway/wex-gateway-kind.js';
+import { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './providers/wex-gateway/kind.js';
 
 export interface StandardProviderKindsOptions {
   /** Decrypts `integrations.password`. */

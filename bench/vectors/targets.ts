@@ -1,7 +1,7 @@
 import { QdrantClient } from '@qdrant/js-client-rest';
 import { LocalQdrantClient } from '../../src/vector-stores/local/local-qdrant-client.js';
 import { PulseQdrantClient } from '../../src/vector-stores/qdrant/pulse-qdrant-client.js';
-import type { QdrantClientLike } from '../../src/vector-stores/qdrant/qdrant-client-like.js';
+import type { QdrantClientLike } from '../../src/vector-stores/qdrant-api.js';
 import { type Dataset, dimension } from './dataset.js';
 import { untilGreen } from './until-green.js';
 

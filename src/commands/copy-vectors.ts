@@ -2,8 +2,8 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { isAiProviderError } from '../errors.js';
-import { copyVectorStore } from '../vector-stores/qdrant/copy-vector-store.js';
-import { optionsFromEnv, type PulseQdrantClientOptions } from '../vector-stores/qdrant/options.js';
+import { copyVectorStore } from '../vector-stores/qdrant/admin/copy-vector-store.js';
+import { optionsFromEnv, type PulseQdrantClientOptions } from '../vector-stores/qdrant/wire/client-options.js';
 
 const usage = `Copies all vectors from one store to another and verifies the copy. Safe to run again; deletes nothing from the source.
 

@@ -1,5 +1,5 @@
-import { defaultLocalIntegration } from '../core/default-local-integration.js';
-import type { Integration, IntegrationRepository, UsageRecord } from '../core/integration-repository.js';
+import type { Integration, IntegrationRepository, UsageRecord } from '../core/ports/integration-repository.js';
+import { defaultLocalIntegration } from '../core/routing/default-local-integration.js';
 import { isAiProviderError } from '../errors.js';
 import type { TestApi } from './test-api.js';
 

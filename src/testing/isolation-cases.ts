@@ -1,4 +1,4 @@
-import type { VectorStore } from '../core/vector-store.js';
+import type { VectorStore } from '../core/ports/vector-store.js';
 import { isAiProviderError } from '../errors.js';
 
 /** What an attacker chooses; each method takes what it has a use for. */

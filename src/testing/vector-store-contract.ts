@@ -1,4 +1,4 @@
-import type { CollectionDescription, SimilarRecord, VectorRecord, VectorStore } from '../core/vector-store.js';
+import type { CollectionDescription, SimilarRecord, VectorRecord, VectorStore } from '../core/ports/vector-store.js';
 import { isAiProviderError } from '../errors.js';
 import type { TestApi } from './test-api.js';
 

@@ -1,4 +1,4 @@
-import type { VectorStore } from '../core/vector-store.js';
+import type { VectorStore } from '../core/ports/vector-store.js';
 import { isAiProviderError } from '../errors.js';
 import { type FastCheckApi, hostileAttacks } from './hostile-attacks.js';
 import { type Attack, type AttackedStore, harmlessMethods, isolationCases, methodsOf } from './isolation-cases.js';

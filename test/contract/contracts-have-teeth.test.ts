@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { IntegrationRepository } from '../../src/core/integration-repository.js';
-import { MemoryIntegrationRepository } from '../../src/repositories/memory/memory-integration-repository.js';
+import type { IntegrationRepository } from '#src/core/ports/integration-repository.js';
+import { MemoryIntegrationRepository } from '#src/repositories/memory/memory-integration-repository.js';
 import {
   type IntegrationFixture,
   type IntegrationRepositoryFixture,
   integrationRepositoryContract,
-} from '../../src/testing/integration-repository-contract.js';
-import type { TestApi } from '../../src/testing/test-api.js';
+} from '#src/testing/integration-repository-contract.js';
+import type { TestApi } from '#src/testing/test-api.js';
 
 /** Runs a suite on its own runner and returns the names of the tests that failed. */
 async function failuresOf(suite: (testApi: TestApi) => void): Promise<string[]> {

@@ -3,9 +3,9 @@ import { Kysely, PostgresDialect } from 'kysely';
 import { Kysely as NextKysely, PGliteDialect as NextPGliteDialect } from 'kysely-0-29';
 import { PGliteDialect } from 'kysely-pglite-dialect';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { KyselyIntegrationRepository } from '../../src/repositories/kysely/kysely-integration-repository.js';
-import { MemoryIntegrationRepository } from '../../src/repositories/memory/memory-integration-repository.js';
-import { integrationRepositoryContract } from '../../src/testing/integration-repository-contract.js';
+import { KyselyIntegrationRepository } from '#src/repositories/kysely/kysely-integration-repository.js';
+import { MemoryIntegrationRepository } from '#src/repositories/memory/memory-integration-repository.js';
+import { integrationRepositoryContract } from '#src/testing/integration-repository-contract.js';
 import { type HostDatabase, kyselyFixture } from '../helpers/kysely-repository.js';
 import { readSchema, startPostgres } from '../helpers/postgres.js';
 

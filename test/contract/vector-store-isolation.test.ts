@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { TestApi } from '../../src/testing/test-api.js';
-import { vectorStoreIsolation } from '../../src/testing/vector-store-isolation.js';
-import { LocalQdrantClient } from '../../src/vector-stores/local/local-qdrant-client.js';
-import { PulseQdrantClient } from '../../src/vector-stores/qdrant/pulse-qdrant-client.js';
-import type { QdrantClientLike } from '../../src/vector-stores/qdrant/qdrant-client-like.js';
+import type { TestApi } from '#src/testing/test-api.js';
+import { vectorStoreIsolation } from '#src/testing/vector-store-isolation.js';
+import { LocalQdrantClient } from '#src/vector-stores/local/local-qdrant-client.js';
+import { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client.js';
+import type { QdrantClientLike } from '#src/vector-stores/qdrant-api.js';
 import { isolationFixture } from '../helpers/isolation-fixture.js';
 import { openServerStore, qdrantServerUrl, removeTables } from '../helpers/qdrant-server.js';
 

@@ -2,9 +2,9 @@ import { QdrantClient as Client118 } from '@qdrant/js-client-rest';
 import fc from 'fast-check';
 import { QdrantClient as Client119 } from 'qdrant-client-1-19';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { vectorStoreContract } from '../../src/testing/vector-store-contract.js';
-import { vectorStoreIsolation } from '../../src/testing/vector-store-isolation.js';
-import { PulseQdrantClient } from '../../src/vector-stores/qdrant/pulse-qdrant-client.js';
+import { vectorStoreContract } from '#src/testing/vector-store-contract.js';
+import { vectorStoreIsolation } from '#src/testing/vector-store-isolation.js';
+import { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client.js';
 import { isolationFixture } from '../helpers/isolation-fixture.js';
 import { RestServer } from '../helpers/rest-server.js';
 

@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { VectorStore } from '../../src/core/vector-store.js';
-import { vectorStoreContract } from '../../src/testing/vector-store-contract.js';
-import { PulseQdrantClient } from '../../src/vector-stores/qdrant/pulse-qdrant-client.js';
+import type { VectorStore } from '#src/core/ports/vector-store.js';
+import { vectorStoreContract } from '#src/testing/vector-store-contract.js';
+import { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client.js';
 import { openServerStore, qdrantServerUrl, removeTables } from '../helpers/qdrant-server.js';
 
 const testApi = { afterAll, beforeAll, describe, expect, it };

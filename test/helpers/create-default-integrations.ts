@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
-import { KyselyIntegrationRepository } from '../../src/repositories/kysely/kysely-integration-repository.js';
+import { KyselyIntegrationRepository } from '#src/repositories/kysely/kysely-integration-repository.js';
 
 const [connectionString = '', ...tenantIds] = process.argv.slice(2);
 const pool = new pg.Pool({ connectionString, max: 5 });

@@ -1,4 +1,4 @@
-import type { QdrantClientLike } from '../../src/vector-stores/qdrant/qdrant-client-like.js';
+import type { QdrantClientLike } from '#src/vector-stores/qdrant-api.js';
 
 const changing = [
   'createCollection',

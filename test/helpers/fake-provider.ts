@@ -1,8 +1,8 @@
-import type { EmbeddingOptions, EmbeddingResult } from '../../src/core/embedding-provider.js';
-import type { EmbeddingSpace } from '../../src/core/embedding-space.js';
-import type { Integration } from '../../src/core/integration-repository.js';
-import type { AiProvider, ProviderContext, ProviderKind } from '../../src/core/provider-kind.js';
-import type { TextChunk, TextResult } from '../../src/core/text-provider.js';
+import type { EmbeddingSpace } from '#src/core/embedding-space.js';
+import type { EmbeddingOptions, EmbeddingResult } from '#src/core/ports/embedding-provider.js';
+import type { Integration } from '#src/core/ports/integration-repository.js';
+import type { AiProvider, ProviderContext, ProviderKind } from '#src/core/ports/provider-kind.js';
+import type { TextChunk, TextResult } from '#src/core/ports/text-provider.js';
 
 export function spaceOf(model: string, dimension: number): EmbeddingSpace {
   return { model, revision: null, dimension, pooling: null, prompts: null, normalized: null, dtype: null };

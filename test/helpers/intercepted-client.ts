@@ -1,5 +1,5 @@
-import { LocalQdrantClient } from '../../src/vector-stores/local/local-qdrant-client.js';
-import type { QdrantClientLike } from '../../src/vector-stores/qdrant/qdrant-client-like.js';
+import { LocalQdrantClient } from '#src/vector-stores/local/local-qdrant-client.js';
+import type { QdrantClientLike } from '#src/vector-stores/qdrant-api.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: arguments of any method
 export type Intercept = (method: string, values: any[], goOn: () => Promise<any>) => unknown;

@@ -1,5 +1,5 @@
-import type { IsolationFixture } from '../../src/testing/vector-store-isolation.js';
-import type { PulseQdrantClient } from '../../src/vector-stores/qdrant/pulse-qdrant-client.js';
+import type { IsolationFixture } from '#src/testing/vector-store-isolation.js';
+import type { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client.js';
 
 export function isolationFixture(
   store: PulseQdrantClient,

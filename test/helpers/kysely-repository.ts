@@ -1,10 +1,10 @@
 import { type Generated, type Kysely, sql } from 'kysely';
-import { KyselyIntegrationRepository } from '../../src/repositories/kysely/kysely-integration-repository.js';
+import { KyselyIntegrationRepository } from '#src/repositories/kysely/kysely-integration-repository.js';
 import type {
   IntegrationFixture,
   IntegrationRepositoryFixture,
   RecordedUsage,
-} from '../../src/testing/integration-repository-contract.js';
+} from '#src/testing/integration-repository-contract.js';
 
 /** The tables as a host declares them, more loosely than the library does. */
 export interface HostDatabase {

@@ -1,5 +1,5 @@
 import { QdrantClient } from '@qdrant/js-client-rest';
-import { PulseQdrantClient } from '../../src/vector-stores/qdrant/pulse-qdrant-client.js';
+import { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client.js';
 import { RestServer } from './rest-server.js';
 
 /** The real server to test on, as QDRANT_URL says; where it says nothing, that is said loudly. */

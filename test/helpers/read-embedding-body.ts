@@ -1,4 +1,4 @@
-import { EmbeddingBodyReader, type ParsedBody } from '../../src/providers/wex-gateway/embedding-body.js';
+import { EmbeddingBodyReader, type ParsedBody } from '#src/providers/wex-gateway/embeddings/body.js';
 
 /** Reads a body that comes in chunks of these sizes, over and over. */
 export function readEmbeddingBody(text: string, chunkSizes: readonly number[] = [65_536]): ParsedBody {

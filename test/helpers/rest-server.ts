@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { LocalQdrantClient } from '../../src/vector-stores/local/local-qdrant-client.js';
+import { LocalQdrantClient } from '#src/vector-stores/local/local-qdrant-client.js';
 import { sendJson } from './stub-qdrant-server.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: JSON of any form

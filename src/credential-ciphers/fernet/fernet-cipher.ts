@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { CredentialCipher } from '../../core/credential-cipher.js';
+import type { CredentialCipher } from '../../core/ports/credential-cipher.js';
 import { AiProviderError, InvalidInputError } from '../../errors.js';
 import { describeValue, requirePositiveInteger } from '../../internal/validate.js';
 import {

@@ -1,16 +1,16 @@
 import { availableParallelism } from 'node:os';
 import type { EmbeddingSpace } from '../../core/embedding-space.js';
-import type { Logger } from '../../core/logger.js';
-import type { UsageRecorder } from '../../core/usage-recorder.js';
+import type { Logger } from '../../core/ports/logger.js';
+import type { UsageRecorder } from '../../core/ports/usage-recorder.js';
 import { InvalidInputError } from '../../errors.js';
 import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../internal/validate.js';
-import { type Dtype, dtypes } from './dtype.js';
-import type { EngineOptions } from './embedding-engine.js';
-import type { DownloadProgress } from './hub/hub-settings.js';
-import { defaultCacheFolder } from './model-cache.js';
-import { hubIdOf } from './model-source.js';
-import type { WeightsPackage } from './weights-package.js';
-import type { Device } from './worker-protocol.js';
+import type { DownloadProgress } from './model/hub/hub-settings.js';
+import { defaultCacheFolder } from './model/model-cache.js';
+import { hubIdOf } from './model/resolve-model.js';
+import type { WeightsPackage } from './model/weights-package.js';
+import { type Dtype, dtypes } from './onnx/dtype.js';
+import type { EngineOptions } from './scheduling/embedding-engine.js';
+import type { Device } from './threads/worker-protocol.js';
 
 /** What all local providers of a host share: where models come from and how much of the machine they may use. */
 export interface LocalModelOptions {

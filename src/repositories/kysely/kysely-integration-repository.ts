@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
-import { defaultLocalIntegration } from '../../core/default-local-integration.js';
-import type { CallOptions } from '../../core/embedding-provider.js';
-import type { Integration, IntegrationRepository, UsageRecord } from '../../core/integration-repository.js';
+import type { CallOptions } from '../../core/ports/embedding-provider.js';
+import type { Integration, IntegrationRepository, UsageRecord } from '../../core/ports/integration-repository.js';
+import { defaultLocalIntegration } from '../../core/routing/default-local-integration.js';
 import { InvalidInputError, RepositoryError } from '../../errors.js';
 import { rejectOnAbort } from '../../internal/reject-on-abort.js';
 import { describeValue, requirePositiveInteger, requireTenantId } from '../../internal/validate.js';

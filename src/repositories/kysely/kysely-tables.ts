@@ -1,5 +1,5 @@
 import type { ColumnType, Expression, ExpressionBuilder, Generated, Insertable } from 'kysely';
-import type { Integration, UsageRecord } from '../../core/integration-repository.js';
+import type { Integration, UsageRecord } from '../../core/ports/integration-repository.js';
 import { AiProviderError } from '../../errors.js';
 import { describeValue } from '../../internal/validate.js';
 

@@ -1,6 +1,6 @@
-import { defaultLocalIntegration } from '../../core/default-local-integration.js';
-import type { CallOptions } from '../../core/embedding-provider.js';
-import type { Integration, IntegrationRepository, UsageRecord } from '../../core/integration-repository.js';
+import type { CallOptions } from '../../core/ports/embedding-provider.js';
+import type { Integration, IntegrationRepository, UsageRecord } from '../../core/ports/integration-repository.js';
+import { defaultLocalIntegration } from '../../core/routing/default-local-integration.js';
 import { requirePositiveInteger, requireTenantId } from '../../internal/validate.js';
 
 /** A row to start with. What is left out is as the host's table has it: null, `{}`, `ai_provider`, active, and the next free id. */

@@ -1,6 +1,6 @@
 import { type AiProviderError, InvalidInputError } from '../../errors.js';
 import { describeValue } from '../../internal/validate.js';
-import type { QdrantClientLike, QdrantPoint } from '../qdrant/qdrant-client-like.js';
+import type { QdrantClientLike, QdrantPoint } from '../qdrant-api.js';
 import type { Collection, Mutation } from './collection.js';
 import { mergeUpdateCollection, parseCreateCollection } from './collection-config.js';
 import { describeCollection } from './collection-description.js';

@@ -1,4 +1,4 @@
-import type { QdrantPoint } from '../qdrant/qdrant-client-like.js';
+import type { QdrantPoint } from '../qdrant-api.js';
 import type { Collection } from './collection.js';
 import { unnamedVector } from './collection-config.js';
 import { filterPayload, parsePath, startsWith } from './filter/payload-path.js';

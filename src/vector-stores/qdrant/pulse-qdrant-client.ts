@@ -1,30 +1,24 @@
 import process from 'node:process';
-import type { CallOptions } from '../../core/embedding-provider.js';
-import { requireRecordId } from '../../core/vector-record.js';
-import type { UpsertVectorsOptions, VectorRecord, VectorStore } from '../../core/vector-store.js';
+import { requireRecordId } from '../../core/index/check-record.js';
+import type { CallOptions } from '../../core/ports/embedding-provider.js';
+import type { UpsertVectorsOptions, VectorRecord, VectorStore } from '../../core/ports/vector-store.js';
 import { InvalidInputError } from '../../errors.js';
 import { requireOptions } from '../../internal/call-options.js';
 import { describeValue } from '../../internal/validate.js';
-import { rebuildCollection, rebuildSharedCollection } from './begin-rebuild.js';
-import { bulkLoad } from './bulk-load.js';
-import { type Collection, CollectionCatalog, requirePin } from './collection-catalog.js';
-import type { RebuildOptions } from './collection-options-like.js';
-import type { CollectionRebuild } from './collection-rebuild.js';
-import { checkCollectionOptions, type QdrantCollectionOptions } from './collection-request.js';
-import { QdrantConnection } from './connection.js';
-import type { CopyOptions } from './copy-points.js';
-import { createCollection } from './create-collection.js';
-import { deletePoints } from './delete-records.js';
-import { dropCollection } from './drop-collection.js';
-import { hasCondition } from './filter-shape.js';
-import { requireKeyPath } from './filter-values.js';
-import { checkHealth, type VectorStoreHealth } from './health.js';
-import { describeCollection, listCollections, type QdrantCollectionDescription } from './list-collections.js';
-import { cancelMove, type Move } from './move-steps.js';
-import { moveTenant } from './move-tenant.js';
-import { type CollectionMode, collectionName } from './naming.js';
-import { optionsFromEnv, type PulseQdrantClientOptions, resolveOptions } from './options.js';
-import { recordCondition } from './platform-points.js';
+import { rebuildCollection, rebuildSharedCollection } from './admin/begin-rebuild.js';
+import type { CopyOptions } from './admin/copy-points.js';
+import type { RebuildOptions } from './admin/inherited-options.js';
+import { cancelMove, type Move } from './admin/move-steps.js';
+import { moveTenant } from './admin/move-tenant.js';
+import type { CollectionRebuild } from './admin/rebuild.js';
+import { bulkLoad } from './collections/bulk-load.js';
+import { type Collection, CollectionCatalog, requirePin } from './collections/catalog.js';
+import { createCollection } from './collections/create-collection.js';
+import { describeCollection, listCollections, type QdrantCollectionDescription } from './collections/describe.js';
+import { dropCollection } from './collections/drop-collection.js';
+import { checkCollectionOptions, type QdrantCollectionOptions } from './collections/options.js';
+import { deletePoints } from './records/delete-records.js';
+import { recordCondition } from './records/platform-points.js';
 import {
   type CountValuesOptions,
   countRecords,
@@ -37,8 +31,9 @@ import {
   readPage,
   type StoredRecord,
   toStoredRecord,
-} from './read-records.js';
-import { checkExamples, type RecommendOptions, recommend } from './recommend.js';
+} from './records/read-records.js';
+import { Upsert, type UseCollection } from './records/upsert.js';
+import { checkExamples, type RecommendOptions, recommend } from './search/recommend.js';
 import {
   type HitGroup,
   searchBatch,
@@ -47,7 +42,7 @@ import {
   searchSimilar,
   toSearchBatches,
   type VectorHit,
-} from './search.js';
+} from './search/search.js';
 import {
   type BatchSearch,
   checkFilter,
@@ -59,8 +54,13 @@ import {
   type HybridSearchOptions,
   requireLimit,
   type VectorSearchOptions,
-} from './search-options.js';
-import { Upsert, type UseCollection } from './upsert.js';
+} from './search/search-options.js';
+import { hasCondition } from './tenancy/filter-shape.js';
+import { requireKeyPath } from './tenancy/filter-values.js';
+import { type CollectionMode, collectionName } from './tenancy/naming.js';
+import { optionsFromEnv, type PulseQdrantClientOptions, resolveOptions } from './wire/client-options.js';
+import { QdrantConnection } from './wire/connection.js';
+import { checkHealth, type VectorStoreHealth } from './wire/health.js';
 
 /** How many ids go into one request. */
 const idsPerRequest = 1_000;

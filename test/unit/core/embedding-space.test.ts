@@ -1,10 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type EmbeddingSpace,
-  embeddingSpaceId,
-  mayProduceSpace,
-  requireSpace,
-} from '../../../src/core/embedding-space.js';
+import { type EmbeddingSpace, embeddingSpaceId, mayProduceSpace, requireSpace } from '#src/core/embedding-space.js';
 
 const space: EmbeddingSpace = {
   model: 'all-MiniLM-L6-v2',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { trackInFlight } from '../../../src/internal/in-flight.js';
+import { trackInFlight } from '#src/internal/in-flight.js';
 
 class Example {
   readonly #secret = 42;

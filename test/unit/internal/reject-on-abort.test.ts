@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { rejectOnAbort } from '../../../src/internal/reject-on-abort.js';
+import { rejectOnAbort } from '#src/internal/reject-on-abort.js';
 
 const reason = new Error('the caller went away');
 

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { HybridProviderManager } from '../../../src/core/hybrid-provider-manager.js';
-import { ProviderFactory } from '../../../src/core/provider-factory.js';
-import { SentenceTransformersProvider } from '../../../src/providers/sentence-transformers/sentence-transformers-provider.js';
-import { WexGatewayProvider } from '../../../src/providers/wex-gateway/wex-gateway-provider.js';
-import { MemoryIntegrationRepository } from '../../../src/repositories/memory/memory-integration-repository.js';
+import { HybridProviderManager } from '#src/core/calls/hybrid-provider-manager.js';
+import { ProviderFactory } from '#src/core/routing/provider-factory.js';
+import { SentenceTransformersProvider } from '#src/providers/sentence-transformers/provider.js';
+import { WexGatewayProvider } from '#src/providers/wex-gateway/provider.js';
+import { MemoryIntegrationRepository } from '#src/repositories/memory/memory-integration-repository.js';
 
 const gateway = new WexGatewayProvider({
   baseUrl: 'http://127.0.0.1:1/v1',

@@ -1,4 +1,4 @@
-import type { QdrantPoint } from '../../qdrant/qdrant-client-like.js';
+import type { QdrantPoint } from '../../qdrant-api.js';
 import type { Collection } from '../collection.js';
 import { type PathStep, parsePath, valuesAt } from '../filter/payload-path.js';
 import type { JsonObject } from '../json.js';

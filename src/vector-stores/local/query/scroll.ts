@@ -1,4 +1,4 @@
-import type { QdrantPoint } from '../../qdrant/qdrant-client-like.js';
+import type { QdrantPoint } from '../../qdrant-api.js';
 import type { Collection } from '../collection.js';
 import { selectRows } from '../filter/row-selection.js';
 import type { JsonObject } from '../json.js';

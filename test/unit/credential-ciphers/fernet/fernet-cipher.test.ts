@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { FernetCipher } from '../../../../src/credential-ciphers/fernet/fernet-cipher.js';
-import { createToken, parseKey } from '../../../../src/credential-ciphers/fernet/fernet-token.js';
-import { AiProviderError, InvalidInputError } from '../../../../src/errors.js';
+import { FernetCipher } from '#src/credential-ciphers/fernet/fernet-cipher.js';
+import { createToken, parseKey } from '#src/credential-ciphers/fernet/fernet-token.js';
+import { AiProviderError, InvalidInputError } from '#src/errors.js';
 import generate from '../../../fixtures/fernet/generate.json' with { type: 'json' };
 import invalid from '../../../fixtures/fernet/invalid.json' with { type: 'json' };
 import verify from '../../../fixtures/fernet/verify.json' with { type: 'json' };

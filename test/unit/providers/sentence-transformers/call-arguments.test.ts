@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { SentenceTransformersProvider } from '../../../../src/providers/sentence-transformers/sentence-transformers-provider.js';
+import { SentenceTransformersProvider } from '#src/providers/sentence-transformers/provider.js';
 
 /** A folder that does not exist: whatever is thrown here was thrown before a file was looked for. */
 const provider = new SentenceTransformersProvider({

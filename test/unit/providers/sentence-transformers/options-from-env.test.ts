@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { localModelOptionsFromEnv } from '../../../../src/providers/sentence-transformers/options-from-env.js';
+import { localModelOptionsFromEnv } from '#src/providers/sentence-transformers/options-from-env.js';
 
 const HTTPS_PROXY = 'http://proxy:3128';
 

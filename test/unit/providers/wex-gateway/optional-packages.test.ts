@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
-import { planBatches } from '../../../../src/providers/wex-gateway/embedding-batches.js';
-import { startCallSpan } from '../../../../src/providers/wex-gateway/telemetry.js';
+import { startCallSpan } from '#src/providers/wex-gateway/calls/telemetry.js';
+import { planBatches } from '#src/providers/wex-gateway/embeddings/batches.js';
 
 vi.mock('@opentelemetry/api', () => {
   throw new Error('Cannot find package');

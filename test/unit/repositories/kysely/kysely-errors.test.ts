@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { InvalidInputError, RepositoryError } from '../../../../src/errors.js';
-import { toRepositoryError } from '../../../../src/repositories/kysely/kysely-errors.js';
+import { InvalidInputError, RepositoryError } from '#src/errors.js';
+import { toRepositoryError } from '#src/repositories/kysely/kysely-errors.js';
 
 const driverError = (message: string, fields: object = {}) => Object.assign(new Error(message), fields);
 

@@ -1,8 +1,8 @@
 // What every repository does is in test/contract; here stands what only this one has.
 import { describe, expect, it } from 'vitest';
-import type { UsageRecord } from '../../../../src/core/integration-repository.js';
-import { InvalidInputError } from '../../../../src/errors.js';
-import { MemoryIntegrationRepository } from '../../../../src/repositories/memory/memory-integration-repository.js';
+import type { UsageRecord } from '#src/core/ports/integration-repository.js';
+import { InvalidInputError } from '#src/errors.js';
+import { MemoryIntegrationRepository } from '#src/repositories/memory/memory-integration-repository.js';
 
 describe('MemoryIntegrationRepository', () => {
   it('numbers the rows that it starts with, around the ids that are given', async () => {

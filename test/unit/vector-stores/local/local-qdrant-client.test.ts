@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LocalQdrantClient } from '../../../../src/vector-stores/local/local-qdrant-client.js';
+import { LocalQdrantClient } from '#src/vector-stores/local/local-qdrant-client.js';
 
 const uuid = '550e8400-e29b-41d4-a716-446655440000';
 const statusOf = async (call: Promise<unknown>): Promise<number> =>

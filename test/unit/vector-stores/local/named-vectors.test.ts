@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LocalQdrantClient } from '../../../../src/vector-stores/local/local-qdrant-client.js';
+import { LocalQdrantClient } from '#src/vector-stores/local/local-qdrant-client.js';
 
 const dense = { '': [1, 0] };
 const words = (indices: number[], values = indices.map(() => 1)) => ({ words: { indices, values } });

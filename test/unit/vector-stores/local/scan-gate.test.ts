@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { ScanGate } from '../../../../src/vector-stores/local/scan-gate.js';
+import { ScanGate } from '#src/vector-stores/local/scan-gate.js';
 
 /** A scan that ends when it is told to. */
 function openScan(gate: ScanGate, name: string, events: string[]): () => void {

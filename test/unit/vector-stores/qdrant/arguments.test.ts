@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PulseQdrantClient } from '../../../../src/vector-stores/qdrant/pulse-qdrant-client.js';
+import { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client.js';
 
 /** Whoever gets as far as a request fails the test with another error. */
 // biome-ignore lint/suspicious/noExplicitAny: arguments that the compiler would refuse

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { quantizeWeights } from '../../../../../src/providers/sentence-transformers/onnx/int8-linear.js';
+import { quantizeWeights } from '#src/providers/sentence-transformers/onnx/int8-linear.js';
 
 /** Products of bytes, as a CPU without VNNI adds them: in pairs of rows, in 16 bits, cut off beyond. */
 const largestSum = 32_767;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { halfBitsOfFloats } from '../../../../../src/providers/sentence-transformers/onnx/half-float.js';
-import { Safetensors } from '../../../../../src/providers/sentence-transformers/onnx/safetensors.js';
+import { halfBitsOfFloats } from '#src/providers/sentence-transformers/onnx/half-float.js';
+import { Safetensors } from '#src/providers/sentence-transformers/onnx/safetensors.js';
 
 function file(header: unknown, data: Uint8Array = new Uint8Array()): Uint8Array {
   const json = Buffer.from(JSON.stringify(header));

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { parseDatetime } from '../../../../../src/vector-stores/local/filter/datetime.js';
+import { parseDatetime } from '#src/vector-stores/local/filter/datetime.js';
 
 it.each([
   '2024-02-29T13:14:15Z',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { matchesFilter, type PayloadIndex, parseFilter } from '../../../../../src/vector-stores/local/filter/filter.js';
+import { matchesFilter, type PayloadIndex, parseFilter } from '#src/vector-stores/local/filter/filter.js';
 
 // What each case expects was read in Qdrant 1.19: lib/segment/src/payload_storage/{condition_checker,query_checker}.rs and types.rs.
 const payload = {

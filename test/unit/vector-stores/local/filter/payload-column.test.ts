@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { PayloadColumn } from '../../../../../src/vector-stores/local/filter/payload-column.js';
-import { everyElement } from '../../../../../src/vector-stores/local/filter/payload-path.js';
+import { PayloadColumn } from '#src/vector-stores/local/filter/payload-column.js';
+import { everyElement } from '#src/vector-stores/local/filter/payload-path.js';
 
 const rowsWhere = (column: PayloadColumn, check: (values: readonly unknown[]) => boolean): number[] => {
   const { codes, holds } = column.evaluate(check);

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { TimeSlice } from '../../../../../src/internal/time-slice.js';
-import { ValueCounts } from '../../../../../src/vector-stores/local/filter/value-counts.js';
-import { PointTable } from '../../../../../src/vector-stores/local/point-table.js';
+import { TimeSlice } from '#src/internal/time-slice.js';
+import { ValueCounts } from '#src/vector-stores/local/filter/value-counts.js';
+import { PointTable } from '#src/vector-stores/local/point-table.js';
 
 it('counts once, and what changes from then on', async () => {
   const points = new PointTable();

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { Collection } from '../../../../../src/vector-stores/local/collection.js';
-import { parseCreateCollection } from '../../../../../src/vector-stores/local/collection-config.js';
-import { firstIds } from '../../../../../src/vector-stores/local/query/first-ids.js';
+import { Collection } from '#src/vector-stores/local/collection.js';
+import { parseCreateCollection } from '#src/vector-stores/local/collection-config.js';
+import { firstIds } from '#src/vector-stores/local/query/first-ids.js';
 
 it('finds the lowest ids among many rows, from a given one on', async () => {
   const collection = new Collection(parseCreateCollection('docs', { vectors: {} }));

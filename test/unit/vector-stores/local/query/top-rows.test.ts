@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { nthLargest } from '../../../../../src/vector-stores/local/query/top-rows.js';
+import { nthLargest } from '#src/vector-stores/local/query/top-rows.js';
 
 it('finds the n-th largest score', () => {
   const scores = fc.array(fc.oneof(fc.float({ noNaN: true }), fc.constantFrom(0, 1, 1, 0.5)), { maxLength: 60 });

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { AppendLog } from '../../../../../src/vector-stores/local/storage/append-log.js';
+import { AppendLog } from '#src/vector-stores/local/storage/append-log.js';
 import { heldLock } from '../../../../fixtures/local-engine/held-lock.js';
 
 let folder: string;

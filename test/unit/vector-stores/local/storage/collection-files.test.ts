@@ -14,18 +14,18 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { VectorStoreError } from '../../../../../src/errors.js';
-import type { Collection, Mutation } from '../../../../../src/vector-stores/local/collection.js';
-import { parseCreateCollection } from '../../../../../src/vector-stores/local/collection-config.js';
-import { CollectionFiles } from '../../../../../src/vector-stores/local/storage/collection-files.js';
-import { folderName } from '../../../../../src/vector-stores/local/storage/collection-folder.js';
-import { encodeEntry } from '../../../../../src/vector-stores/local/storage/mutation-codec.js';
+import { VectorStoreError } from '#src/errors.js';
+import type { Collection, Mutation } from '#src/vector-stores/local/collection.js';
+import { parseCreateCollection } from '#src/vector-stores/local/collection-config.js';
+import { CollectionFiles } from '#src/vector-stores/local/storage/collection-files.js';
+import { folderName } from '#src/vector-stores/local/storage/collection-folder.js';
+import { encodeEntry } from '#src/vector-stores/local/storage/mutation-codec.js';
 import {
   encodeFileHeader,
   encodeRecord,
   formatVersion,
   recordHeaderBytes,
-} from '../../../../../src/vector-stores/local/storage/record-file.js';
+} from '#src/vector-stores/local/storage/record-file.js';
 import { heldLock } from '../../../../fixtures/local-engine/held-lock.js';
 
 const config = parseCreateCollection('docs', { vectors: { size: 2, distance: 'Dot' } });

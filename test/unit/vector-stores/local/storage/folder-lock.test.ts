@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { LocalQdrantClient } from '../../../../../src/vector-stores/local/local-qdrant-client.js';
-import { FolderLock } from '../../../../../src/vector-stores/local/storage/folder-lock.js';
+import { LocalQdrantClient } from '#src/vector-stores/local/local-qdrant-client.js';
+import { FolderLock } from '#src/vector-stores/local/storage/folder-lock.js';
 import { buildProgram } from '../../../../fixtures/local-engine/build-program.js';
 import { runWithoutRoom } from '../../../../fixtures/local-engine/run-without-room.js';
 

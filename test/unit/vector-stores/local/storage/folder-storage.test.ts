@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, utimes, wri
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LocalQdrantClient } from '../../../../../src/vector-stores/local/local-qdrant-client.js';
+import { LocalQdrantClient } from '#src/vector-stores/local/local-qdrant-client.js';
 import { buildProgram } from '../../../../fixtures/local-engine/build-program.js';
 import { runWithoutRoom } from '../../../../fixtures/local-engine/run-without-room.js';
 

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { assembleKernel } from '../../../../../.ci/assemble-kernels.js';
-import { type WebAssemblyMemory, webAssembly } from '../../../../../src/internal/web-assembly.js';
+import { type WebAssemblyMemory, webAssembly } from '#src/internal/web-assembly.js';
 import {
   createDotProductKernel,
   createPlainKernel,
   type ScoreRows,
-} from '../../../../../src/vector-stores/local/vectors/dot-product-kernel.js';
-import { dotProductKernelBytes } from '../../../../../src/vector-stores/local/vectors/dot-product-kernel-bytes.js';
+} from '#src/vector-stores/local/vectors/dot-product-kernel.js';
+import { dotProductKernelBytes } from '#src/vector-stores/local/vectors/dot-product-kernel-bytes.js';
+import { assembleKernel } from '../../../../../.ci/assemble-kernels.js';
 
 it('is what its source assembles to', async () => {
   expect(

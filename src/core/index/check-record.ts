@@ -1,0 +1,99 @@
+import { InvalidInputError } from '../../errors.js';
+import { describeValue } from '../../internal/validate.js';
+import type { JsonValue } from '../ports/vector-store.js';
+
+/** Set by the store on every point; a caller's metadata may not hold them. They stand beside the metadata, as the platform has it. */
+export const reservedKeys = ['client_id', 'table_name', 'record_id'] as const;
+
+/** Qdrant's JSON parser ends at 128 levels. */
+const maxDepth = 64;
+
+/** @throws {@link InvalidInputError} unless `value` is a non-empty string or a safe integer. */
+export function requireRecordId(value: unknown, position: number): string | number {
+  if (typeof value === 'string' && value !== '' && isWellFormed(value)) return value;
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value === 0 ? 0 : value;
+  throw new InvalidInputError(
+    `Expected the record id at position ${position} to be a non-empty string or a safe integer, got ${describeValue(value)}.`,
+    { position },
+  );
+}
+
+/** A lone surrogate, such as half of an emoji that was cut, has no UTF-8 form: a server refuses the whole request, and two ids would become one. */
+export function isWellFormed(value: string): boolean {
+  // ES2024, which Node 20 has and the ES2023 types have not; an expression takes six times as long.
+  return (value as string & { isWellFormed(): boolean }).isWellFormed();
+}
+
+/**
+ * A copy of a record's metadata that holds JSON and nothing else: no `toJSON`, getter or prototype can put another tenant's id on the wire.
+ * Properties that are undefined are left out, as JSON does; everything else that JSON would change or drop is refused.
+ *
+ * @throws {@link InvalidInputError} with the record's position.
+ */
+export function requireMetadata(value: unknown, position: number): Record<string, JsonValue> {
+  if (value === undefined) return {};
+  const metadata = copyObject(value, 'metadata', position, 0);
+  for (const key of reservedKeys) {
+    if (Object.hasOwn(metadata, key)) {
+      throw new InvalidInputError(
+        `Expected the metadata at position ${position} to leave out \`${key}\`, which the store sets.`,
+        { position },
+      );
+    }
+  }
+  return metadata;
+}
+
+/** @param path - Of the keys that lead to the value, such as `metadata.tags[2]`. */
+function copyJson(value: unknown, path: string, position: number, depth: number): JsonValue {
+  if (value === null || typeof value === 'boolean') return value;
+  if (typeof value === 'string') {
+    requireWellFormed(value, path, position);
+    return value;
+  }
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  if (Array.isArray(value)) {
+    requireDepth(depth, position);
+    return Array.from(value, (entry: unknown, i) => copyJson(entry, `${path}[${i}]`, position, depth + 1));
+  }
+  return copyObject(value, path, position, depth);
+}
+
+function copyObject(value: unknown, path: string, position: number, depth: number): Record<string, JsonValue> {
+  if (!isPlainObject(value)) {
+    throw new InvalidInputError(
+      `Expected \`${path}\` of the record at position ${position} to be a JSON value, got ${describeValue(value)}.`,
+      { position },
+    );
+  }
+  requireDepth(depth, position);
+  const entries = Object.entries(value).filter(([, entry]) => entry !== undefined);
+  for (const [key] of entries) requireWellFormed(key, `a key of ${path}`, position);
+  // fromEntries defines properties: assigning a key `__proto__` would change the copy's prototype instead.
+  return Object.fromEntries(
+    entries.map(([key, entry]) => [key, copyJson(entry, `${path}.${key}`, position, depth + 1)]),
+  );
+}
+
+function requireWellFormed(value: string, path: string, position: number): void {
+  if (isWellFormed(value)) return;
+  throw new InvalidInputError(
+    `Expected \`${path}\` of the record at position ${position} to be well-formed text, got half of a surrogate pair: was it cut?`,
+    { position },
+  );
+}
+
+function isPlainObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // Also a plain object of another realm (a vm context, a test runner).
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+function requireDepth(depth: number, position: number): void {
+  if (depth <= maxDepth) return;
+  throw new InvalidInputError(
+    `Expected \`metadata\` of the record at position ${position} to be nested at most ${maxDepth} levels deep.`,
+    { position },
+  );
+}

@@ -1,0 +1,103 @@
+import type { TaskTier } from '../routing/task-complexity.js';
+import type { StandardSchema } from './standard-schema.js';
+
+/** A turn of a conversation. */
+export type TextMessage =
+  | { readonly role: 'system' | 'user'; readonly content: string }
+  | { readonly role: 'assistant'; readonly content: string; readonly toolCalls?: readonly ToolCall[] | undefined }
+  /** What a tool that the model called gave back. */
+  | { readonly role: 'tool'; readonly toolCallId: string; readonly content: string };
+
+/** A string stands for one message of the user. */
+export type TextPrompt = string | readonly TextMessage[];
+
+/** A function that the model may ask for; the caller runs it. */
+export interface Tool {
+  readonly name: string;
+  readonly description?: string | undefined;
+  /** JSON Schema of its arguments. */
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** As the model wrote them: parsed, not validated. */
+  readonly arguments: unknown;
+}
+
+export interface TextOptions {
+  /** A model in place of the integration's own; it also overrules `tier`. */
+  readonly model?: string | undefined;
+  /** How hard the task is, where the integration names models per tier. @default estimated, see `estimateTaskComplexity` */
+  readonly tier?: TaskTier | undefined;
+  /** Instructions that stand before the prompt. */
+  readonly system?: string | undefined;
+  /** 0 to 2. @default the integration's `temperature`, or else the model's own */
+  readonly temperature?: number | undefined;
+  /** The most tokens to generate. @default the integration's `max_tokens`, or else the model's own */
+  readonly maxTokens?: number | undefined;
+  /** Up to four strings that end the text where they would appear. */
+  readonly stop?: readonly string[] | undefined;
+  /** Asks for JSON of this schema, and validates it: any Standard Schema, such as one of Zod. The value is in `output`. */
+  readonly schema?: StandardSchema | undefined;
+  /** The schema as JSON Schema. @default asked of `schema`, which must then be able to describe itself */
+  readonly jsonSchema?: Readonly<Record<string, unknown>> | undefined;
+  readonly tools?: readonly Tool[] | undefined;
+  /** Whether tools may, must or must not be called, or the one that must. @default 'auto' */
+  readonly toolChoice?: 'auto' | 'none' | 'required' | { readonly name: string } | undefined;
+  /** Ends the call; its reason is rethrown untouched. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface TextUsage {
+  /** Tokens as the provider counted them, or null where it did not say. */
+  readonly inputTokens: number | null;
+  readonly outputTokens: number | null;
+}
+
+export interface TextResult {
+  /** Empty where the model only called tools, or refused. */
+  readonly text: string;
+  /** What the model said in place of an answer, where it refused and its server tells that from a text. */
+  readonly refusal?: string | undefined;
+  /** The model that was asked. */
+  readonly model: string;
+  /** Why this model, where the integration names models per tier. */
+  readonly modelChoice?: ModelChoice | undefined;
+  /** Why the text ended: `stop`, `length`, `tool_calls`, `content_filter`, …; null where the provider did not say. */
+  readonly finishReason: string | null;
+  /** The tools that the model asks for. */
+  readonly toolCalls?: readonly ToolCall[] | undefined;
+  /** What `schema` made of the text. */
+  readonly output?: unknown;
+  readonly usage: TextUsage;
+}
+
+export interface ModelChoice {
+  readonly tier: TaskTier;
+  /** `asked for`, or what the estimate rests on. */
+  readonly reason: string;
+}
+
+/** A part of a streamed text. The last one is the `end`. */
+export type TextChunk<Result = TextResult> =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'end'; readonly result: Result };
+
+/** Continues a prompt. A provider of embeddings that also has `generateText` can serve text. */
+export interface TextProvider {
+  readonly id: string;
+
+  /**
+   * @throws `InvalidInputError` before any I/O; `ProviderError` with the status and the number of attempts, with code `invalid_response` where the
+   *   text does not satisfy `schema`, and `input_refused` where the model refused or a content filter ended the text instead.
+   */
+  generateText(prompt: TextPrompt, options?: TextOptions): Promise<TextResult>;
+
+  /**
+   * The same as it is generated. Leaving the iteration ends the request, also while the next chunk is waited for, and so does the signal, also while
+   * nobody waits; a failure in the middle is an error, and nothing is sent twice.
+   */
+  streamText?(prompt: TextPrompt, options?: TextOptions): AsyncIterable<TextChunk>;
+}

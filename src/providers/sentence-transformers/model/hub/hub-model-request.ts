@@ -1,0 +1,12 @@
+import type { Dtype } from '../../onnx/dtype.js';
+
+export interface HubModelRequest {
+  readonly hubId: string;
+  /** A branch, tag or commit. */
+  readonly revision: string;
+  readonly dtype: Dtype;
+}
+
+export function isCommit(revision: string): boolean {
+  return /^[0-9a-f]{40}$/.test(revision);
+}

@@ -1,0 +1,77 @@
+import type { CredentialCipher } from '../../core/ports/credential-cipher.js';
+import type { Integration } from '../../core/ports/integration-repository.js';
+import type { Operation, ProviderContext, ProviderKind } from '../../core/ports/provider-kind.js';
+import { AiProviderError, isAiProviderError } from '../../errors.js';
+import { isEmbeddingModelName } from './embeddings/model-name.js';
+import { type FetchLike, type WexGatewayOptions, wexGatewaySettingsFromIntegration } from './options.js';
+import { WexGatewayProvider } from './provider.js';
+
+export interface WexGatewayKindOptions {
+  /** Decrypts `integrations.password`. */
+  readonly credentialCipher: CredentialCipher;
+  /** @default the global `fetch` */
+  readonly fetch?: FetchLike | undefined;
+}
+
+/** Rows with provider `wex_ai_gateway`. */
+export function wexGatewayKind(options: WexGatewayKindOptions): ProviderKind {
+  return gatewayKind('wex_ai_gateway', {}, options);
+}
+
+/** Rows with provider `openai`: OpenAI itself or, with a `base_url`, any server that speaks its API. Without a `password`, no key is sent. */
+export function openAiKind(options: WexGatewayKindOptions): ProviderKind {
+  return gatewayKind(
+    'openai',
+    {
+      baseUrl: 'https://api.openai.com/v1',
+      embeddingModel: 'text-embedding-3-small',
+      textModel: 'gpt-4o-mini',
+    },
+    options,
+  );
+}
+
+type Preset = Partial<Pick<WexGatewayOptions, 'baseUrl' | 'embeddingModel' | 'textModel'>>;
+
+function gatewayKind(name: string, preset: Preset, { credentialCipher, fetch }: WexGatewayKindOptions): ProviderKind {
+  return {
+    name,
+    isLocal: false,
+    operations: ['embedding', 'text'],
+    isMadeFor,
+    async create({ integration, usageRecorder, logger }: ProviderContext) {
+      const baseUrl = integration.baseUrl || preset.baseUrl;
+      if (baseUrl === undefined) throw invalidRow(integration, 'has no `base_url`');
+      if (!integration.password && (name === 'wex_ai_gateway' || !integration.baseUrl)) {
+        throw invalidRow(integration, 'has no `password`, so there is no API key');
+      }
+      const settings = wexGatewaySettingsFromIntegration(integration, logger);
+      const apiKey = integration.password ? await credentialCipher.decrypt(integration.password) : null;
+      try {
+        return new WexGatewayProvider({
+          ...preset,
+          ...settings,
+          id: `${name}:${integration.id}`,
+          baseUrl,
+          apiKey,
+          usageRecorder,
+          logger,
+          fetch,
+        });
+      } catch (error) {
+        if (!isAiProviderError(error)) throw error;
+        throw invalidRow(integration, `cannot be used: ${error.message}`);
+      }
+    },
+  };
+}
+
+function isMadeFor({ aiModel, aiModelConfig }: Integration, operation: Operation): boolean {
+  if (typeof aiModelConfig[operation === 'embedding' ? 'embedding_model' : 'text_model'] === 'string') return true;
+  if (aiModel === null || aiModel === '') return true;
+  return isEmbeddingModelName(aiModel) === (operation === 'embedding');
+}
+
+function invalidRow({ id, provider }: Integration, what: string): AiProviderError {
+  return new AiProviderError(`Integration ${id} (${provider}) ${what}.`, { code: 'invalid_config' });
+}

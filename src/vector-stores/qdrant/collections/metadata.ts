@@ -1,0 +1,77 @@
+import { VectorStoreError } from '../../../errors.js';
+import type { CollectionMode } from '../tenancy/naming.js';
+import type { TenantScope } from '../tenancy/tenant-scope.js';
+
+const formatVersion = 1;
+
+/**
+ * What a collection says about itself, in its `metadata` (Qdrant 1.16 or later). A server merges metadata key by key, so that what changes
+ * on its own has a key of its own; a host's keys beside ours are left alone.
+ */
+export interface CollectionMetadata {
+  /** Whose it is and what it holds: written once, at creation. */
+  readonly pulse_ai_providers: CollectionIdentity;
+  /** Whether the platform made it, so that it may hold points under random ids; see `recordCondition`. */
+  readonly pulse_adopted?: boolean | null;
+  /** Which build of the table's collection this is, where it was built anew. */
+  readonly pulse_generation?: number | null;
+  /** The collection that took this one's place; see `CollectionRebuild`. */
+  readonly pulse_superseded_by?: string | null;
+  /** The mode that the tenant's points are on their way to; see `moveTenant`. */
+  readonly pulse_moving_to?: CollectionMode | null;
+  /** The mode that all of them have reached, where the other place is still to be cleared. */
+  readonly pulse_moved_to?: CollectionMode | null;
+  /** Which call of `moveTenant` does the moving: of two, the later one. */
+  readonly pulse_mover?: string | null;
+  /** What to restore when a bulk load ends; see `bulkLoad`. */
+  readonly pulse_bulk_load?: { readonly indexing_threshold: number | null; readonly until: string } | null;
+}
+
+export interface CollectionIdentity {
+  readonly format_version: number;
+  readonly mode: CollectionMode;
+  /** Null where tenants share the collection. */
+  readonly client_id: number | null;
+  readonly table_name: string;
+  readonly embedding_space: string | null;
+}
+
+export function makeMetadata(scope: TenantScope, embeddingSpace: string | undefined): CollectionMetadata {
+  return {
+    pulse_ai_providers: {
+      format_version: formatVersion,
+      mode: scope.mode,
+      client_id: ownerOf(scope),
+      table_name: scope.tableName,
+      embedding_space: embeddingSpace ?? null,
+    },
+  };
+}
+
+/**
+ * Reads and checks what a collection says about itself; undefined for one that says nothing, such as one that the platform made before.
+ *
+ * @throws {@link VectorStoreError} with code `isolation_violated` for a collection of another tenant, table or mode, whatever its name.
+ */
+export function readMetadata(scope: TenantScope, value: unknown): CollectionMetadata | undefined {
+  const identity = (value as Partial<CollectionMetadata> | null | undefined)?.pulse_ai_providers;
+  if (identity === undefined || identity === null) return undefined;
+  if (identity.format_version !== formatVersion) {
+    throw new VectorStoreError(
+      `The collection ${scope.collection} has the format ${String(identity.format_version)}; this version of @pulse/ai-providers reads ${formatVersion}.`,
+      { code: 'unsupported_operation', collection: scope.collection },
+    );
+  }
+  const isOurs = identity.mode === scope.mode && identity.client_id === ownerOf(scope);
+  if (!isOurs || identity.table_name !== scope.tableName) {
+    throw new VectorStoreError(
+      `The collection ${scope.collection} says that it belongs to another tenant or table than ${scope.tenantId} and ${scope.tableName}; it was not touched.`,
+      { code: 'isolation_violated', collection: scope.collection },
+    );
+  }
+  return value as CollectionMetadata;
+}
+
+function ownerOf({ mode, tenantId }: TenantScope): number | null {
+  return mode === 'shared' ? null : tenantId;
+}

@@ -1,0 +1,207 @@
+import type { UpsertVectorsOptions, VectorRecord } from '../../../core/ports/vector-store.js';
+import { type AiProviderError, isAiProviderError, PartialUpsertError, type UpsertFailure } from '../../../errors.js';
+import { requireOptions } from '../../../internal/call-options.js';
+import { rejectOnAbort } from '../../../internal/reject-on-abort.js';
+import { restoreAfterBulkLoad } from '../collections/bulk-load.js';
+import { type Collection, requireDimension, requirePin, requireWritable } from '../collections/catalog.js';
+import { sparseVectorName } from '../collections/options.js';
+import { requireSparseSupport } from '../collections/sparse-support.js';
+import { ownershipPayload } from '../tenancy/payload.js';
+import type { TenantScope } from '../tenancy/tenant-scope.js';
+import type { QdrantConnection } from '../wire/connection.js';
+import { Batch } from '../wire/request-batches.js';
+import type { ToWireVector } from '../wire/vectors.js';
+import { deleteReplaced } from './platform-points.js';
+import { type CheckedRecord, checkAsTheyCome, checkRecords, requireIterable } from './record-checks.js';
+
+/** More than four at once gain nothing: JSON.stringify on this side is what takes the time. */
+const concurrentRequests = 4;
+
+/** Runs work on the collection as it is now; a long upsert asks again for each of its requests. */
+export type UseCollection = <Value>(work: (collection: Collection) => Promise<Value>) => Promise<Value>;
+
+/** One call of `upsertVectorsBatch`: a window of requests, and what became of each record. */
+export class Upsert {
+  readonly #connection: QdrantConnection;
+  readonly #useCollection: UseCollection;
+  readonly #options: UpsertVectorsOptions;
+  readonly #ids: string[] = [];
+  readonly #failures: UpsertFailure[] = [];
+  readonly #underWay = new Map<Promise<void>, ReadonlySet<string>>();
+  #storedCount = 0;
+  /** Why nothing more is sent: it would fail in the same way. */
+  #fatal: AiProviderError | undefined;
+  /** Why the records were not read to their end: one of them is unusable, or their source failed. */
+  #readFailure: { readonly reason: unknown } | undefined;
+  /** What ends the call as it is: the caller's abort, the end of the store, an `onProgress` that failed, a collection that takes no record. */
+  #interruption: { readonly reason: unknown } | undefined;
+
+  /** @throws `InvalidInputError` unless `options` are options. */
+  constructor(connection: QdrantConnection, useCollection: UseCollection, options: UpsertVectorsOptions) {
+    requireOptions(options);
+    this.#connection = connection;
+    this.#useCollection = useCollection;
+    this.#options = options;
+  }
+
+  /**
+   * An array is checked as a whole before anything is sent; the records of an iterable as they come. Where one of those is unusable, or the
+   * iterable fails, what was read before is still stored: if all of it is, the error is thrown as it is.
+   *
+   * @throws {@link PartialUpsertError} naming every record that was read and is not known to be stored.
+   */
+  async run(
+    scope: Pick<TenantScope, 'tenantId' | 'tableName'>,
+    records: Iterable<VectorRecord> | AsyncIterable<VectorRecord>,
+  ): Promise<string[]> {
+    const { signal } = this.#options;
+    signal?.throwIfAborted();
+    requireIterable(records);
+    // An iterable of the caller's may wait for something else than us.
+    return rejectOnAbort(this.#storeAll(scope, records), signal);
+  }
+
+  async #storeAll(
+    scope: Pick<TenantScope, 'tenantId' | 'tableName'>,
+    records: Iterable<VectorRecord> | AsyncIterable<VectorRecord>,
+  ): Promise<string[]> {
+    const isArray = Array.isArray(records);
+    const checked = isArray ? checkRecords(scope, records) : checkAsTheyCome(scope, records, this.#options.signal);
+    await this.#read(checked, isArray);
+    await Promise.all(this.#underWay.keys());
+    if (this.#interruption !== undefined) throw this.#interruption.reason;
+    if (this.#failures.length > 0) throw this.#toError();
+    if (this.#readFailure !== undefined) throw this.#readFailure.reason;
+    return this.#ids;
+  }
+
+  /** Sends a request whenever one is full. Never rejects. */
+  async #read(records: Iterable<CheckedRecord> | AsyncIterable<CheckedRecord>, isArray: boolean): Promise<void> {
+    let batch = new Batch<CheckedRecord>();
+    try {
+      for await (const record of records) {
+        if (!batch.hasRoomFor(record)) {
+          await this.#start(batch);
+          batch = new Batch();
+        }
+        batch.add(record);
+        // What is left of an array is listed as failed; what is left of an iterable is not even read.
+        if (this.#interruption !== undefined || (this.#fatal !== undefined && !isArray)) break;
+      }
+    } catch (reason) {
+      if (this.#options.signal?.aborted) this.#interruption ??= { reason };
+      else this.#readFailure = { reason };
+    }
+    if (batch.items.length > 0) await this.#start(batch);
+  }
+
+  /** Sends a batch once there is a place for it. Never rejects. */
+  async #start({ items, pointIds }: Batch<CheckedRecord>): Promise<void> {
+    // Nothing is stored yet, so that what is wrong with the collection is an error of its own.
+    if (this.#ids.length === 0 && this.#interruption === undefined) await this.#begin(items);
+    await this.#waitForPlace(pointIds);
+    if (this.#interruption !== undefined) return;
+    this.#ids.push(...pointIds);
+    const sending = this.#send(items).finally(() => this.#underWay.delete(sending));
+    this.#underWay.set(sending, pointIds);
+  }
+
+  /** Waits while the window is full, and while a request with one of these records is under way: the later one is to be stored last. */
+  async #waitForPlace(pointIds: ReadonlySet<string>): Promise<void> {
+    const isTwin = (ids: ReadonlySet<string>): boolean => [...pointIds].some((id) => ids.has(id));
+    while (this.#underWay.size >= concurrentRequests || [...this.#underWay.values()].some(isTwin)) {
+      await Promise.race(this.#underWay.keys());
+    }
+  }
+
+  /** Never rejects: what went wrong is kept for the end. */
+  async #send(batch: readonly CheckedRecord[]): Promise<void> {
+    try {
+      if (this.#fatal !== undefined) throw this.#fatal;
+      await this.#useCollection((collection) => this.#upsert(collection, batch));
+    } catch (error) {
+      this.#noteFailure(batch, error);
+      return;
+    }
+    this.#storedCount += batch.length;
+    try {
+      await this.#options.onProgress?.({ storedCount: this.#storedCount });
+    } catch (reason) {
+      this.#interruption ??= { reason };
+    }
+  }
+
+  #noteFailure(batch: readonly CheckedRecord[], error: unknown): void {
+    if (!isAiProviderError(error) || error.code === 'aborted_by_close' || this.#options.signal?.aborted) {
+      this.#interruption ??= { reason: error };
+      return;
+    }
+    if (!isAboutThisBatch(error)) this.#fatal ??= error;
+    for (const { position, recordId } of batch) this.#failures.push({ position, recordId, error });
+  }
+
+  async #begin(batch: readonly CheckedRecord[]): Promise<void> {
+    try {
+      await this.#useCollection(async (collection) => {
+        this.#check(collection, batch);
+        await restoreAfterBulkLoad(this.#connection, collection);
+      });
+    } catch (reason) {
+      this.#interruption ??= { reason };
+    }
+  }
+
+  #check(collection: Collection, batch: readonly CheckedRecord[]): void {
+    requireWritable(collection);
+    requirePin(collection, this.#options.embeddingSpace);
+    const { vector, position } = batch[0]!;
+    requireDimension(collection, vector.length, position);
+    if (batch.some(({ sparseVector }) => sparseVector !== undefined)) requireSparseSupport(collection);
+  }
+
+  async #upsert(collection: Collection, batch: readonly CheckedRecord[]): Promise<void> {
+    this.#check(collection, batch);
+    const { scope } = collection;
+    const request = { operation: 'upsert', scope, signal: this.#options.signal };
+    await this.#connection.change(request, (client, toWire) =>
+      client.upsert(scope.collection, {
+        wait: true,
+        points: batch.map((record) => toPoint(scope, record, toWire)),
+      }),
+    );
+    await deleteReplaced(this.#connection, collection, batch, this.#options.signal);
+  }
+
+  #toError(): PartialUpsertError {
+    const failures = this.#failures.toSorted((a, b) => a.position - b.position);
+    const { position, error: first } = failures[0]!;
+    const reading = this.#readFailure === undefined ? '' : ' The records were not read to their end, see `cause`.';
+    return new PartialUpsertError(
+      `${failures.length} of ${this.#ids.length} records are not known to be stored, the first at position ${position}: ${first.message}${reading}`,
+      {
+        failures,
+        upsertedCount: this.#storedCount,
+        isRetryable: this.#readFailure === undefined && failures.some(({ error }) => error.isRetryable),
+        cause: this.#readFailure === undefined ? first : this.#readFailure.reason,
+      },
+    );
+  }
+}
+
+/** A refused batch says nothing about the next one; a server that is gone, or a key that it does not take, does. */
+function isAboutThisBatch(error: AiProviderError): boolean {
+  return error.code === 'vector_store_failed' || error.code === 'invalid_response';
+}
+
+export function toPoint(
+  scope: TenantScope,
+  { pointId, recordId, vector, sparseVector, metadata }: Omit<CheckedRecord, 'position' | 'byteCount'>,
+  toWire: ToWireVector,
+): Record<string, unknown> {
+  const dense = toWire(vector);
+  return {
+    id: pointId,
+    vector: sparseVector === undefined ? dense : { '': dense, [sparseVectorName]: sparseVector },
+    payload: { ...metadata, ...ownershipPayload(scope, recordId) },
+  };
+}

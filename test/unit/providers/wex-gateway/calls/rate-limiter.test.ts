@@ -1,0 +1,106 @@
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { RateLimiter, type RateTicket, sharedRateLimiter } from '#src/providers/wex-gateway/calls/rate-limiter.js';
+
+const never = new AbortController().signal;
+const request = (tokenCount: number, signal = never, mostWaitMs = Number.POSITIVE_INFINITY) => ({
+  tokenCount,
+  signal,
+  mostWaitMs: () => mostWaitMs,
+});
+
+describe('RateLimiter', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const acquired = async (limiter: RateLimiter, limits: object, tokenCounts: readonly number[]) => {
+    const start = performance.now();
+    const times: number[] = [];
+    const all = tokenCounts.map((count) =>
+      limiter.acquire(limits, request(count)).then(() => times.push(Math.round((performance.now() - start) / 1000))),
+    );
+    await vi.runAllTimersAsync();
+    await Promise.all(all);
+    return times;
+  };
+
+  it('lets requests through at once up to the limit, and the next as the first ones leave the window', async () => {
+    expect(await acquired(new RateLimiter(), { requestsPerMinute: 2 }, [1, 1, 1, 1, 1])).toEqual([0, 0, 60, 60, 120]);
+  });
+
+  it('counts tokens', async () => {
+    expect(await acquired(new RateLimiter(), { tokensPerMinute: 100 }, [60, 40, 1, 99])).toEqual([0, 0, 60, 60]);
+  });
+
+  it('lets a request pass that is larger than the limit once the window is empty', async () => {
+    expect(await acquired(new RateLimiter(), { tokensPerMinute: 100 }, [10, 500, 1])).toEqual([0, 60, 120]);
+  });
+
+  it('takes the true number of tokens for what it is', async () => {
+    const limiter = new RateLimiter();
+    const ticket = (await limiter.acquire({ tokensPerMinute: 100 }, request(100))) as RateTicket;
+    ticket.tokenCount = 30;
+    expect(await acquired(limiter, { tokensPerMinute: 100 }, [70, 1])).toEqual([0, 60]);
+  });
+
+  it('lets a waiting request go as soon as a corrected number makes room', async () => {
+    const limiter = new RateLimiter();
+    const ticket = (await limiter.acquire({ tokensPerMinute: 100 }, request(90))) as RateTicket;
+    const start = performance.now();
+    const waiting = limiter.acquire({ tokensPerMinute: 100 }, request(70));
+    await vi.advanceTimersByTimeAsync(1000);
+    ticket.tokenCount = 30;
+    await waiting;
+    expect(performance.now() - start).toBe(1000);
+  });
+
+  it('says how long a request would wait where that is too long, and lets the next one go', async () => {
+    const limiter = new RateLimiter();
+    const limits = { tokensPerMinute: 100 };
+    await limiter.acquire(limits, request(90));
+    expect(await limiter.acquire(limits, request(20, never, 59_000))).toBe(60_000);
+    expect(await limiter.acquire(limits, request(10))).toMatchObject({ tokenCount: 10 });
+  });
+
+  it('lets the next one go where the first in the queue is aborted', async () => {
+    const limiter = new RateLimiter();
+    await limiter.acquire({ requestsPerMinute: 1 }, request(1));
+    const controller = new AbortController();
+    const first = limiter.acquire({ requestsPerMinute: 1 }, request(1, controller.signal));
+    const second = acquired(limiter, { requestsPerMinute: 1 }, [1]);
+    controller.abort('enough');
+    await expect(first).rejects.toBe('enough');
+    expect(await second).toEqual([60]);
+  });
+
+  it('never lets more through in any 60 seconds, whatever comes', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 20 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 50, max: 100 }),
+        async (tokenCounts, requestsPerMinute, tokensPerMinute) => {
+          const times = await acquired(new RateLimiter(), { requestsPerMinute, tokensPerMinute }, tokenCounts);
+          expect(times).toHaveLength(tokenCounts.length);
+          for (let i = 0; i < times.length; i++) {
+            const window = times.flatMap((time, j) => (time >= times[i]! && time < times[i]! + 60 ? [j] : []));
+            expect(window.length).toBeLessThanOrEqual(requestsPerMinute);
+            expect(window.reduce((sum, j) => sum + tokenCounts[j]!, 0)).toBeLessThanOrEqual(tokensPerMinute);
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe('sharedRateLimiter', () => {
+  it('is one for all callers of a base URL and key', () => {
+    expect(sharedRateLimiter('https://a', 'k')).toBe(sharedRateLimiter('https://a', 'k'));
+    expect(sharedRateLimiter('https://a', 'k')).not.toBe(sharedRateLimiter('https://a', 'other'));
+    expect(sharedRateLimiter('https://a', null)).not.toBe(sharedRateLimiter('https://b', null));
+  });
+});
