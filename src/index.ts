@@ -11,9 +11,9 @@ export {
 export { type DeclaredEmbeddingSpace, type EmbeddingSpace, embeddingSpaceId } from './core/embedding-space.js';
 export type { IndexRecord, PartialUpsertResult, UpsertOptions, UpsertResult } from './core/index/index-upsert.js';
 export { type IndexSearchOptions, VectorIndex, type VectorIndexOptions } from './core/index/vector-index.js';
+export type { CallOptions, CallPurpose, ProviderCallOptions } from './core/ports/call-options.js';
 export type { CredentialCipher } from './core/ports/credential-cipher.js';
 export type {
-  CallOptions,
   EmbeddedBatch,
   EmbeddingInputType,
   EmbeddingOptions,

@@ -1,9 +1,10 @@
 import type { DeclaredEmbeddingSpace, EmbeddingSpace } from '../embedding-space.js';
+import type { CallOptions, ProviderCallOptions } from './call-options.js';
 
 /** What kind of thing a text is. Models trained with prompts (e5, bge) embed the two differently, inside one space. */
 export type EmbeddingInputType = 'document' | 'query';
 
-export interface EmbeddingOptions {
+export interface EmbeddingOptions extends ProviderCallOptions {
   /** A model in place of the integration's own. It makes another embedding space. */
   readonly model?: string | undefined;
   /** @default 'document' */
@@ -19,8 +20,6 @@ export interface EmbeddingOptions {
    * Providers that run in this process may not tell.
    */
   readonly onBatch?: ((batch: EmbeddedBatch) => void | Promise<void>) | undefined;
-  /** Ends the call; its reason is rethrown untouched. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Texts of a call that just got their vectors. */
@@ -63,10 +62,6 @@ export interface ProviderHealth {
   readonly status: 'healthy' | 'unhealthy' | 'unknown';
   /** One sentence for an operator: what was checked, and what came. */
   readonly detail: string;
-}
-
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Turns texts into vectors. The smallest thing that the manager and the index can work with; see docs/writing-an-adapter.md. */

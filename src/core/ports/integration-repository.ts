@@ -1,4 +1,4 @@
-import type { CallOptions } from './embedding-provider.js';
+import type { CallOptions } from './call-options.js';
 
 /** A row of `integrations` with type `ai_provider`. */
 export interface Integration {

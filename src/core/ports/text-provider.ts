@@ -1,4 +1,5 @@
 import type { TaskTier } from '../routing/task-complexity.js';
+import type { ProviderCallOptions } from './call-options.js';
 import type { StandardSchema } from './standard-schema.js';
 
 /** A turn of a conversation. */
@@ -26,7 +27,7 @@ export interface ToolCall {
   readonly arguments: unknown;
 }
 
-export interface TextOptions {
+export interface TextOptions extends ProviderCallOptions {
   /** A model in place of the integration's own; it also overrules `tier`. */
   readonly model?: string | undefined;
   /** How hard the task is, where the integration names models per tier. @default estimated, see `estimateTaskComplexity` */
@@ -46,8 +47,6 @@ export interface TextOptions {
   readonly tools?: readonly Tool[] | undefined;
   /** Whether tools may, must or must not be called, or the one that must. @default 'auto' */
   readonly toolChoice?: 'auto' | 'none' | 'required' | { readonly name: string } | undefined;
-  /** Ends the call; its reason is rethrown untouched. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface TextUsage {

@@ -1,4 +1,4 @@
-import type { CallOptions } from './embedding-provider.js';
+import type { CallOptions } from './call-options.js';
 
 /** What a payload or a filter may hold. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };

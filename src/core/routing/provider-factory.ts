@@ -2,7 +2,7 @@ import { AiProviderError } from '../../errors.js';
 import { type InFlight, trackInFlight } from '../../internal/in-flight.js';
 import { requireNonEmptyString, requireTenantId } from '../../internal/validate.js';
 import { UsageLedger } from '../cost/usage-ledger.js';
-import type { CallOptions } from '../ports/embedding-provider.js';
+import type { CallOptions } from '../ports/call-options.js';
 import type { IntegrationRepository } from '../ports/integration-repository.js';
 import type { Logger } from '../ports/logger.js';
 import type { AiProvider, ProviderKind } from '../ports/provider-kind.js';

@@ -1,6 +1,6 @@
 import type { EmbeddingSpace } from '../../core/embedding-space.js';
+import type { CallOptions } from '../../core/ports/call-options.js';
 import type {
-  CallOptions,
   EmbeddingOptions,
   EmbeddingProvider,
   EmbeddingResult,

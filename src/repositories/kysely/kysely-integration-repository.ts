@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { CallOptions } from '../../core/ports/embedding-provider.js';
+import type { CallOptions } from '../../core/ports/call-options.js';
 import type { Integration, IntegrationRepository, UsageRecord } from '../../core/ports/integration-repository.js';
 import { defaultLocalIntegration } from '../../core/routing/default-local-integration.js';
 import { InvalidInputError, RepositoryError } from '../../errors.js';

@@ -1,4 +1,4 @@
-import type { CallOptions } from '../../core/ports/embedding-provider.js';
+import type { CallOptions } from '../../core/ports/call-options.js';
 import type { Integration, IntegrationRepository, UsageRecord } from '../../core/ports/integration-repository.js';
 import { defaultLocalIntegration } from '../../core/routing/default-local-integration.js';
 import { requirePositiveInteger, requireTenantId } from '../../internal/validate.js';

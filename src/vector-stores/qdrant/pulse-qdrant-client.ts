@@ -1,6 +1,6 @@
 import process from 'node:process';
 import { requireRecordId } from '../../core/index/check-record.js';
-import type { CallOptions } from '../../core/ports/embedding-provider.js';
+import type { CallOptions } from '../../core/ports/call-options.js';
 import type { UpsertVectorsOptions, VectorRecord, VectorStore } from '../../core/ports/vector-store.js';
 import { InvalidInputError } from '../../errors.js';
 import { requireOptions } from '../../internal/call-options.js';

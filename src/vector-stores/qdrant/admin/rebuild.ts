@@ -1,4 +1,4 @@
-import type { CallOptions } from '../../../core/ports/embedding-provider.js';
+import type { CallOptions } from '../../../core/ports/call-options.js';
 import type { UpsertVectorsOptions, VectorRecord } from '../../../core/ports/vector-store.js';
 import { VectorStoreError } from '../../../errors.js';
 import { requireOptions } from '../../../internal/call-options.js';

@@ -1,4 +1,4 @@
-import type { CallOptions } from '../../../core/ports/embedding-provider.js';
+import type { CallOptions } from '../../../core/ports/call-options.js';
 import type { JsonValue } from '../../../core/ports/vector-store.js';
 import type { QdrantPoint } from '../../qdrant-api.js';
 import type { Collection } from '../collections/catalog.js';

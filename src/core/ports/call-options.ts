@@ -1,0 +1,20 @@
+/** What every asynchronous method takes. */
+export interface CallOptions {
+  /** Ends the call; its reason is rethrown untouched. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Whether somebody waits for the answer. Interactive calls go first where calls share a limit. */
+export type CallPurpose = 'interactive' | 'bulk';
+
+/** What the manager passes down to a provider with each call. */
+export interface ProviderCallOptions extends CallOptions {
+  /** @default 'interactive' */
+  readonly purpose?: CallPurpose | undefined;
+  /**
+   * Another provider can serve the call if this one cannot. A provider then does not sleep out a long Retry-After: it gives
+   * the call back, with the error, as soon as waiting would take longer than asking the other one.
+   * @default false
+   */
+  readonly hasFallback?: boolean | undefined;
+}
