@@ -1,16 +1,34 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+// On a Qdrant server, making and dropping a collection takes a good part of a second, and some suites do so a hundred times.
+const onServer = process.env.QDRANT_URL !== undefined;
+
+/** The tests of one kind: `npm run test:unit`, or `npx vitest run --project integration qdrant` for a part. */
+const project = (name: string, timeoutMs: number, isolate = true) => ({
+  extends: true as const,
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    testTimeout: timeoutMs,
+    hookTimeout: Math.max(timeoutMs, 30_000),
+    isolate,
+  },
+});
+
 export default defineConfig({
   resolve: { alias: { '#src': fileURLToPath(new URL('src', import.meta.url)) } },
   test: {
-    include: ['test/**/*.test.ts'],
-    // On a Qdrant server, making and dropping a collection takes a good part of a second, and some suites do so a hundred times.
-    testTimeout: process.env.QDRANT_URL ? 600_000 : 120_000,
-    hookTimeout: process.env.QDRANT_URL ? 600_000 : 180_000,
     // Two cores: the model, PostgreSQL and the packed-tarball tests each want one.
     maxWorkers: 2,
     // Some tests load onnxruntime themselves; see src/providers/sentence-transformers/threads/runtime-telemetry.ts.
     env: { ORT_DISABLE_TELEMETRY: '1' },
+    projects: [
+      // One module graph for all files of a worker: half the time. So a unit test mocks no module (a test checks that).
+      project('unit', 20_000, false),
+      project('contract', onServer ? 600_000 : 120_000),
+      project('integration', onServer ? 600_000 : 180_000),
+      project('package', 180_000),
+    ],
   },
 });

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { join } from 'node:path';
 import ts from 'typescript';
@@ -240,5 +240,15 @@ describe('the source', () => {
 
   it('has file names in kebab-case', () => {
     expect(files.map(({ path }) => path).filter((path) => !/^[a-z0-9/-]+\.ts$/.test(path))).toEqual([]);
+  });
+});
+
+describe('unit tests', () => {
+  it('mock no module: they share one module graph, see vitest.config.ts', () => {
+    const folder = join(repositoryRoot, 'test', 'unit');
+    const mocking = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.test.ts'))
+      .filter((name) => /\bvi\.(mock|doMock|resetModules)\(/.test(readFileSync(join(folder, name), 'utf8')));
+    expect(mocking).toEqual([]);
   });
 });
