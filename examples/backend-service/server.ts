@@ -37,7 +37,6 @@ function routes({ manager, index }: Services): Readonly<Record<string, Handler>>
         tenantId,
         tableName,
         limit: 5,
-        scoreThreshold: 0.2,
         signal,
       });
       return hits.map(({ recordId, score, metadata }) => ({ noteId: recordId, score, text: metadata.text }));

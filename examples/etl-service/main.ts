@@ -57,7 +57,7 @@ await deleteWorkItem(db, tenants[0]!);
 await loadAll('Second load');
 
 for (const tenantId of tenants) {
-  const [hit] = await index.search('bills with mistakes', { tenantId, tableName: 'work_items', scoreThreshold: 0.2 });
+  const [hit] = await index.search('bills with mistakes', { tenantId, tableName: 'work_items' });
   console.log(`Tenant ${tenantId} finds: ${hit?.metadata.title} (${hit?.score.toFixed(3)})`);
 }
 const { rows, texts } = await db

@@ -60,11 +60,7 @@ for (const tenant of tenants) {
 title('2. Search');
 for (const tenant of tenants) {
   for (const query of tenant.queries) {
-    printHits(
-      tenant.name,
-      query,
-      await index.search(query, { tenantId: tenant.tenantId, tableName, limit: 3, scoreThreshold: 0.2 }),
-    );
+    printHits(tenant.name, query, await index.search(query, { tenantId: tenant.tenantId, tableName, limit: 3 }));
   }
 }
 

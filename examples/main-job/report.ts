@@ -23,7 +23,7 @@ export async function printIsolation(index: VectorIndex, store: PulseQdrantClien
     [b, a],
   ] as const) {
     const ownPackages = new Set<string>(asker.packages.map((name) => `${name}/README.md`));
-    const search = { tenantId: asker.tenantId, tableName, limit: 50, scoreThreshold: -1 };
+    const search = { tenantId: asker.tenantId, tableName, limit: 50 };
     const hits = (await Promise.all(owner.queries.map((query) => index.search(query, search)))).flat();
     const foreign = hits.filter((hit) => !ownPackages.has(String(hit.metadata.source)));
     const reaching = await index.search(owner.queries[0], {

@@ -38,6 +38,32 @@ export function requireFunction(value: unknown, name: string): void {
 }
 
 /**
+ * A part that another part is made with, such as a manager. Frameworks hand over `undefined` if they know no such part.
+ *
+ * @param methods - Some that it must have.
+ * @param kind - What it is, such as `a ProviderFactory`.
+ * @throws {@link InvalidInputError} that names the option and what belongs there.
+ */
+export function requireMethods(value: unknown, name: string, methods: readonly string[], kind: string): void {
+  const object = Object(value) as Readonly<Record<string, unknown>>;
+  const missing = methods.find((method) => typeof object[method] !== 'function');
+  if (missing === undefined) return;
+  const came = isRecord(value) ? `an object without the method \`${missing}\`` : describeValue(value);
+  throw new InvalidInputError(`Expected \`${name}\` to be ${kind}, got ${came}.`);
+}
+
+/** @throws {@link InvalidInputError} unless `value` can be iterated and is no string. */
+export function requireSequence(value: unknown, name: string): void {
+  const { [Symbol.iterator]: iterator, [Symbol.asyncIterator]: asyncIterator } = Object(value) as Partial<
+    Iterable<unknown> & AsyncIterable<unknown>
+  >;
+  if (typeof value !== 'string' && (iterator ?? asyncIterator) !== undefined) return;
+  throw new InvalidInputError(
+    `Expected \`${name}\` to be an array or another iterable, also for a single one, got ${describeValue(value)}.`,
+  );
+}
+
+/**
  * Texts to embed: an array of strings with at least one character each.
  *
  * @throws {@link InvalidInputError} with the position of the first text that is not.

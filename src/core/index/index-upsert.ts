@@ -6,7 +6,7 @@ import {
   isAiProviderError,
   PartialEmbeddingError,
 } from '../../errors.js';
-import { requireText } from '../../internal/validate.js';
+import { describeValue, isRecord } from '../../internal/validate.js';
 import type { HybridProviderManager } from '../calls/hybrid-provider-manager.js';
 import { addCosts } from '../cost/cost.js';
 import { embeddingSpaceId } from '../embedding-space.js';
@@ -176,8 +176,8 @@ export function requireRecords(records: readonly IndexRecord[], offset: number):
   const positions = new Map<string | number, number>();
   for (let index = 0; index < records.length; index++) {
     const position = offset + index;
-    requireText(records[index]?.text, 'records', position);
-    const { recordId, metadata } = records[index]!;
+    const { recordId, text, metadata } = requireRecord(records[index], position);
+    requireTextOfRecord(text, position);
     requireMetadata(metadata, position);
     const first = positions.get(requireRecordId(recordId, position));
     if (first !== undefined) {
@@ -187,4 +187,20 @@ export function requireRecords(records: readonly IndexRecord[], offset: number):
     }
     positions.set(recordId, position);
   }
+}
+
+function requireRecord(record: IndexRecord | undefined, position: number): IndexRecord {
+  if (isRecord(record)) return record;
+  throw new InvalidInputError(
+    `Expected \`records[${position}]\` to be an object with a \`recordId\` and a \`text\`, got ${describeValue(record)}.`,
+    { position },
+  );
+}
+
+function requireTextOfRecord(text: unknown, position: number): void {
+  if (typeof text === 'string' && text !== '') return;
+  throw new InvalidInputError(
+    `Expected \`records[${position}].text\` to be a non-empty string, got ${describeValue(text)}.`,
+    { position },
+  );
 }

@@ -1,7 +1,10 @@
 import { VectorStoreError } from '../../errors.js';
+import { requireTenantOptions } from '../../internal/call-options.js';
+import { requireKnownKeys } from '../../internal/known-keys.js';
 import { takeSlices } from '../../internal/slices.js';
-import { requireNonEmptyString, requireTenantId } from '../../internal/validate.js';
+import { requireMethods, requireNonEmptyString, requireSequence } from '../../internal/validate.js';
 import type { HybridProviderManager } from '../calls/hybrid-provider-manager.js';
+import type { Logger } from '../ports/logger.js';
 import type { SearchOptions, SimilarRecord, VectorStore } from '../ports/vector-store.js';
 import {
   type IndexRecord,
@@ -16,9 +19,21 @@ import {
 export interface VectorIndexOptions {
   readonly manager: Pick<HybridProviderManager, 'generateEmbeddings'>;
   readonly store: VectorStore;
+  /** Called at level debug when a search with a `scoreThreshold` finds nothing. */
+  readonly logger?: Logger | undefined;
 }
 
-export interface IndexSearchOptions extends TableOptions, Omit<SearchOptions, 'signal' | 'embeddingSpace'> {}
+export interface IndexSearchOptions extends TableOptions, Omit<SearchOptions, 'signal' | 'embeddingSpace'> {
+  /**
+   * The lowest cosine similarity of a hit, -1 to 1. Sentence models give a relevant text 0.3 to 0.65, so a high threshold hides good hits.
+   *
+   * @default -1, which keeps every hit: the `limit` closest records
+   */
+  readonly scoreThreshold?: number | undefined;
+}
+
+/** The lowest cosine similarity there is: no hit is below it. */
+const everyScore = -1;
 
 /** Records embedded and stored at a time: a window of full batches for a gateway (4 x 100), little enough to hold in memory many times over. */
 const sliceLength = 400;
@@ -33,15 +48,21 @@ const sliceLength = 400;
  * @example
  * const index = new VectorIndex({ manager, store: new PulseQdrantClient({ location: './vectors' }) });
  * await index.upsert([{ recordId: 1, text: 'Import stopped at record 1,337' }], { tenantId: 7, tableName: 'work_items' });
- * const hits = await index.search('failed imports', { tenantId: 7, tableName: 'work_items', scoreThreshold: 0.3 });
+ * const hits = await index.search('failed imports', { tenantId: 7, tableName: 'work_items' });
  */
 export class VectorIndex {
   readonly #manager: VectorIndexOptions['manager'];
   readonly #store: VectorStore;
+  readonly #logger: Logger | undefined;
 
+  /** @throws `InvalidInputError` if the manager or the store is missing. */
   constructor(options: VectorIndexOptions) {
+    requireKnownKeys<VectorIndexOptions>(options, { manager: true, store: true, logger: true });
+    requireMethods(options.manager, 'manager', ['generateEmbeddings'], 'a HybridProviderManager');
+    requireMethods(options.store, 'store', ['searchSimilar', 'upsertVectorsBatch'], 'a VectorStore');
     this.#manager = options.manager;
     this.#store = options.store;
+    this.#logger = options.logger;
   }
 
   /**
@@ -55,7 +76,8 @@ export class VectorIndex {
     records: Iterable<IndexRecord> | AsyncIterable<IndexRecord>,
     options: UpsertOptions,
   ): Promise<UpsertResult> {
-    requireTenantId(options.tenantId);
+    requireTenantOptions(options);
+    requireSequence(records, 'records');
     if (Array.isArray(records)) requireRecords(records, 0);
     const upsert = new IndexUpsert(this.#manager, this.#store, options);
     for await (const slice of takeSlices(records, sliceLength)) await upsert.add(slice);
@@ -70,7 +92,8 @@ export class VectorIndex {
    */
   async search(query: string, options: IndexSearchOptions): Promise<SimilarRecord[]> {
     requireNonEmptyString(query, 'query');
-    const { tenantId, tableName, preferredProvider, signal, ...searchOptions } = options;
+    requireTenantOptions(options);
+    const { tenantId, tableName, preferredProvider, signal, scoreThreshold = everyScore, ...searchOptions } = options;
     const requiredSpace = await readPin(this.#store, options);
     if (requiredSpace === undefined) {
       throw new VectorStoreError(
@@ -85,18 +108,28 @@ export class VectorIndex {
       inputType: 'query',
       signal,
     });
-    return this.#store.searchSimilar(tenantId, tableName, embeddings[0]!, {
+    const hits = await this.#store.searchSimilar(tenantId, tableName, embeddings[0]!, {
       ...searchOptions,
+      scoreThreshold,
       embeddingSpace: requiredSpace,
       signal,
     });
+    if (hits.length === 0 && scoreThreshold > everyScore) {
+      this.#logger?.debug(
+        { tenantId, tableName, scoreThreshold },
+        'A search found no record at or above its scoreThreshold. Without one it returns the closest records.',
+      );
+    }
+    return hits;
   }
 
   /** Deletes records by id; unknown ids are no error. */
-  deleteRecords(
+  async deleteRecords(
     recordIds: readonly (string | number)[],
-    { tenantId, tableName, signal }: Omit<TableOptions, 'preferredProvider'>,
+    options: Omit<TableOptions, 'preferredProvider'>,
   ): Promise<void> {
+    requireTenantOptions(options);
+    const { tenantId, tableName, signal } = options;
     return this.#store.deleteRecords(tenantId, tableName, recordIds, { signal });
   }
 }

@@ -95,7 +95,7 @@ describe('VectorIndex', () => {
     const { index } = setUp(store);
     await index.upsert(records(5), issues);
     await index.upsert(records(2, 100), { ...issues, tenantId: 2 });
-    const hits = await index.search('x', { ...issues, tenantId: 2, limit: 100, scoreThreshold: -1 });
+    const hits = await index.search('x', { ...issues, tenantId: 2, limit: 100 });
     expect(hits.map((hit) => hit.recordId).toSorted()).toEqual([100, 101]);
   });
 
@@ -172,5 +172,59 @@ describe('VectorIndex', () => {
     await index.upsert(records(5), issues);
     await index.deleteRecords([1, 2, 99], issues);
     expect(await store.describeCollection(1, 'issues')).toMatchObject({ pointCount: 3 });
+  });
+
+  it('finds the closest records with its default options, however low their score is', async () => {
+    const { index, gateway } = setUp(store);
+    await index.upsert(records(20), issues);
+    const provider = gateway.provider(1);
+    const { resultFor } = provider;
+    provider.resultFor = async (texts, model) => {
+      const result = await resultFor.call(provider, texts, model);
+      return { ...result, embeddings: result.embeddings.map((vector) => vector.map((value) => -value)) };
+    };
+    const hits = await index.search('x', issues);
+    expect(hits).toHaveLength(10);
+    expect(hits[0]!.score).toBeLessThan(0);
+  });
+
+  it('logs that a threshold left nothing', async () => {
+    const { manager } = setUp(store);
+    const logged: unknown[] = [];
+    const log = (fields: object, message: string) => void logged.push({ ...fields, message });
+    const index = new VectorIndex({ manager, store, logger: { debug: log, info: log, warn: log, error: log } });
+    await index.upsert(records(20), issues);
+    logged.length = 0;
+    expect(await index.search('x', { ...issues, filter: { must: [{ key: 'at', match: { value: 999 } }] } })).toEqual(
+      [],
+    );
+    expect(logged).toEqual([]);
+    const filter = { must: [{ key: 'at', match: { value: 999 } }] };
+    expect(await index.search('x', { ...issues, scoreThreshold: 0.9, filter })).toEqual([]);
+    expect(logged).toEqual([
+      expect.objectContaining({
+        tableName: 'issues',
+        scoreThreshold: 0.9,
+        message: expect.stringContaining('scoreThreshold'),
+      }),
+    ]);
+  });
+
+  it('says what is missing when it is wired or called wrongly', async () => {
+    const { manager, index } = setUp(store);
+    const wrong = (call: () => unknown) => expect(Promise.resolve().then(call)).rejects;
+    const any = (value: unknown) => value as never;
+    const invalid = (message: string) => ({ code: 'invalid_input', message: expect.stringContaining(message) });
+    await wrong(() => new VectorIndex(any(undefined))).toMatchObject(invalid('options'));
+    await wrong(() => new VectorIndex(any({ store }))).toMatchObject(invalid('`manager`'));
+    await wrong(() => new VectorIndex(any({ manager }))).toMatchObject(invalid('`store`'));
+    await wrong(() => new VectorIndex(any({ manager, store, loger: 1 }))).toMatchObject(invalid('mean `logger`'));
+    await wrong(() => index.upsert(records(1), any(undefined))).toMatchObject(invalid('tenantId'));
+    await wrong(() => index.upsert(any({ recordId: 1, text: 'x' }), issues)).toMatchObject(invalid('`records`'));
+    await wrong(() => index.upsert(any('text'), issues)).toMatchObject(invalid('`records`'));
+    await wrong(() => index.upsert([any({ recordId: 1 })], issues)).toMatchObject(invalid('`records[0].text`'));
+    await wrong(() => index.upsert([any(undefined)], issues)).toMatchObject(invalid('`records[0]`'));
+    await wrong(() => index.search('x', any(undefined))).toMatchObject(invalid('tenantId'));
+    await wrong(() => index.deleteRecords([5], any(undefined))).toMatchObject(invalid('tenantId'));
   });
 });
