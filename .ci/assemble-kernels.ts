@@ -1,4 +1,5 @@
-// Assembles the WebAssembly kernels; `npx tsx .ci/assemble-kernels.ts` writes the bytes into the source, next to each .wat file.
+// Assembles the WebAssembly kernels; `npx tsx .ci/assemble-kernels.ts` writes the bytes into the source, next to each
+// .wat file.
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import loadWabt from 'wabt';

@@ -1,6 +1,7 @@
 /**
- * Tries the packed package on other Node versions and with the ends of the dependency ranges in package.json: `npm run compatibility`.
- * A range says no more than what this has tried. Needs the npm registry, which also brings the Node versions (the package `node`).
+ * Tries the packed package on other Node versions and with the ends of the dependency ranges in package.json: `npm run
+ * compatibility`. A range says no more than what this has tried. Needs the npm registry, which also brings the Node
+ * versions (the package `node`).
  */
 import { execFile } from 'node:child_process';
 import { cp, readFile } from 'node:fs/promises';

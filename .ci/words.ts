@@ -1,5 +1,6 @@
 // Keeps the English plain and the lines short; `npx tsx .ci/words.ts [folder or file …]`, a part of `npm run lint`.
-// Checked: comments and texts in TypeScript, titles of tests, and the prose of Markdown. docs/words.md says what to write instead.
+// Checked: comments and texts in TypeScript, titles of tests, and the prose of Markdown. docs/words.md says what to
+// write instead.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import ts from 'typescript';
@@ -87,10 +88,10 @@ function checkMarkdown(file: string, text: string): void {
   let isCode = false;
   text.split('\n').forEach((line, index) => {
     if (/^\s*(?:> )?```/.test(line)) isCode = !isCode;
-    if (isCode || /^ {4}\S/.test(line)) return;
+    if (isCode || /^ {4}/.test(line)) return;
     checkText(file, index + 1, line.replaceAll(/`[^`]*`/g, ''));
-    // Tables and links cannot be broken.
-    if (line.length > proseColumns && !/^\s*\||\]\(|https?:/.test(line))
+    // Tables, links and commands cannot be broken.
+    if (line.length > proseColumns && !/^\s*\||\]\(|https?:|^`[^`]+`/.test(line))
       found.push(`${file}:${index + 1}: over ${proseColumns} columns`);
   });
 }

@@ -1,7 +1,7 @@
 import { InvalidInputError } from '../errors.js';
 import { describeValue, requireTenantId } from './validate.js';
 
-/** @throws {@link InvalidInputError} unless `options` is an object, and its `signal` a signal where it has one. */
+/** @throws {@link InvalidInputError} unless `options` is an object, and its `signal`, if it has one, is a signal. */
 export function requireOptions(options: unknown, name = 'options'): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new InvalidInputError(`Expected \`${name}\` to be an object, got ${describeValue(options)}.`);

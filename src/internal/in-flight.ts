@@ -1,5 +1,8 @@
 export interface InFlight<Target> {
-  /** The target itself to every caller: `instanceof` and properties are its own. Its methods that return a promise or an async iterable are counted. */
+  /**
+   * The target itself to every caller: `instanceof` and properties are its own. Its methods that return a promise or an
+   * async iterable are counted.
+   */
   readonly tracked: Target;
   /** Resolves once no counted call is under way. */
   whenIdle(): Promise<void>;
@@ -48,7 +51,10 @@ function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
 }
 
-/** Tells when an iteration starts and when it is over. No generator: one would hold back a `return` until the next value comes. */
+/**
+ * Tells when an iteration starts and when it is over. No generator: one would hold back a `return` until the next value
+ * comes.
+ */
 function watchIteration(iterable: AsyncIterable<unknown>, onStart: () => void, onEnd: () => void): AsyncGenerator {
   const iterator: AsyncIterator<unknown> = iterable[Symbol.asyncIterator]();
   let isUnderWay = false;

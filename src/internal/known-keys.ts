@@ -2,7 +2,7 @@ import { InvalidInputError } from '../errors.js';
 import { describeValue, isRecord } from './validate.js';
 
 /**
- * Refuses what is no option, since a misspelt one would be ignored without a word.
+ * Refuses what is not an option, since a misspelt one would be ignored without a word.
  *
  * @param keys - Every option there is; the compiler sees to it that none is left out.
  * @throws {@link InvalidInputError} with the unknown name and the known one that is most like it.

@@ -4,9 +4,9 @@ import { setMaxListeners } from 'node:events';
 export const iterationLeft = new DOMException('The iteration was left.', 'AbortError');
 
 /**
- * An async generator that can be left at any time. A plain one takes a `return` only between two values, and so would keep its connection for as long as the
- * next value does not come. This one first aborts the signal that `run` gets, with {@link iterationLeft}; whoever waits for a value is then told that there
- * are no more.
+ * An async generator that can be left at any time. A plain one takes a `return` only between two values, and so would
+ * keep its connection for as long as the next value does not come. This one first aborts the signal that `run` gets,
+ * with {@link iterationLeft}; whoever waits for a value is then told that there are no more.
  *
  * @param callerSignal - Aborts the signal of `run` as well, with its own reason, also while nobody waits for a value.
  */

@@ -1,4 +1,6 @@
-/** Runs `create` once for all concurrent and later callers; a failure is forgotten, so that the next call tries again. */
+/**
+ * Runs `create` once for all concurrent and later callers; a failure is forgotten, so that the next call tries again.
+ */
 export function memoizeAsync<Value>(create: () => Promise<Value>): () => Promise<Value> {
   let promise: Promise<Value> | undefined;
   return () => {

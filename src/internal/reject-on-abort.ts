@@ -1,4 +1,7 @@
-/** The promise's outcome, or the signal's reason as soon as it is aborted. What the promise stands for goes on, and its failure is then ignored. */
+/**
+ * The promise's outcome, or the signal's reason as soon as it is aborted. What the promise stands for goes on, and its
+ * failure is then ignored.
+ */
 export async function rejectOnAbort<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
   if (signal === undefined) return promise;
   let onAbort = () => {};

@@ -52,7 +52,7 @@ export function requireMethods(value: unknown, name: string, methods: readonly s
   throw new InvalidInputError(`Expected \`${name}\` to be ${kind}, got ${came}.`);
 }
 
-/** @throws {@link InvalidInputError} unless `value` can be iterated and is no string. */
+/** @throws {@link InvalidInputError} unless `value` can be iterated and is not a string. */
 export function requireSequence(value: unknown, name: string): void {
   const { [Symbol.iterator]: iterator, [Symbol.asyncIterator]: asyncIterator } = Object(value) as Partial<
     Iterable<unknown> & AsyncIterable<unknown>

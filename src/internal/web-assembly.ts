@@ -1,4 +1,7 @@
-/** The part of WebAssembly that is used here; the type libraries for it come with the DOM's, which a Node package must not need. */
+/**
+ * The part of WebAssembly that is used here; the type libraries for it come with the DOM's, which a Node package must
+ * not need.
+ */
 export interface WebAssemblyMemory {
   readonly buffer: ArrayBuffer;
   grow(pages: number): number;
@@ -14,5 +17,5 @@ interface WebAssemblyApi {
   validate(bytes: Uint8Array): boolean;
 }
 
-/** Undefined where the runtime has none (`node --jitless`). */
+/** Undefined if the runtime does not have it (`node --jitless`). */
 export const webAssembly = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly;

@@ -7,8 +7,8 @@ export interface DeadlineOptions {
 }
 
 /**
- * Waits for `run` no longer than `timeoutMs` and no longer than every signal allows, also where `run` itself cannot be stopped. The signal
- * that `run` gets ends with the wait.
+ * Waits for `run` no longer than `timeoutMs` and no longer than every signal allows, also if `run` itself cannot be
+ * stopped. The signal that `run` gets ends with the wait.
  */
 export async function withDeadline<Value>(
   run: (signal: AbortSignal) => Promise<Value>,
@@ -19,7 +19,7 @@ export async function withDeadline<Value>(
 
   const controller = new AbortController();
   const forward = (event: Event): void => controller.abort((event.target as AbortSignal).reason);
-  // Listeners of our own instead of AbortSignal.any(), which leaks on Node 20 where a source lives long.
+  // Listeners of our own instead of AbortSignal.any(), which leaks on Node 20 if a source lives long.
   for (const signal of signals) signal.addEventListener('abort', forward, { once: true });
   const timer = setTimeout(() => controller.abort(options.timeoutError()), options.timeoutMs);
   const ended = new Promise<never>((_, reject) => {

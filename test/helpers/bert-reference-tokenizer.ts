@@ -1,6 +1,6 @@
 /**
- * BERT's tokenisation, written down from its definition (BasicTokenizer, then WordPiece) and by code points throughout, as an oracle that
- * shares no code with the tokenizer under test. Slow on purpose: one character at a time.
+ * BERT's tokenisation, written down from its definition (BasicTokenizer, then WordPiece) and by code points throughout,
+ * as an oracle that shares no code with the tokenizer under test. Slow on purpose: one character at a time.
  */
 export class BertReferenceTokenizer {
   readonly #vocabulary: ReadonlyMap<string, number>;

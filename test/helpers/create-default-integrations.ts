@@ -1,4 +1,5 @@
-// A process of its own for the tests: asks for the default integration of several tenants at once, as soon as its standard input says so.
+// A process of its own for the tests: asks for the default integration of several tenants at once, as soon as its
+// standard input says so.
 import { once } from 'node:events';
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';

@@ -11,8 +11,8 @@ export interface SeenRequest {
 }
 
 /**
- * The part of the Hugging Face Hub that a download touches, on 127.0.0.1: the description of a revision, files by commit, large files
- * by redirect to another host (the CDN) with their SHA-256 in `x-linked-etag`, ranges.
+ * The part of the Hugging Face Hub that a download touches, on 127.0.0.1: the description of a revision, files by
+ * commit, large files by redirect to another host (the CDN) with their SHA-256 in `x-linked-etag`, ranges.
  */
 export class FakeHub {
   readonly requests: SeenRequest[] = [];

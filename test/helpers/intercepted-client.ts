@@ -4,7 +4,10 @@ import type { QdrantClientLike } from '#src/vector-stores/qdrant-api.js';
 // biome-ignore lint/suspicious/noExplicitAny: arguments of any method
 export type Intercept = (method: string, values: any[], goOn: () => Promise<any>) => unknown;
 
-/** An engine in memory, behind a client whose calls a test sees, and answers in the engine's place where it does not go on. */
+/**
+ * An engine in memory, behind a client whose calls a test sees, and answers in the engine's place where it does not go
+ * on.
+ */
 export async function interceptedClient(intercept: Intercept): Promise<QdrantClientLike> {
   const engine = (await LocalQdrantClient.open({ location: ':memory:' })) as unknown as QdrantClientLike;
   return new Proxy(engine, {

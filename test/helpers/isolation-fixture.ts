@@ -10,7 +10,7 @@ export function isolationFixture(
     store,
     close,
     createTable: async (tenantId, tableName) => {
-      // A tenant that was moved stays where it is.
+      // A tenant that was moved stays in its place.
       const exists = (await store.describeCollection(tenantId, tableName)) !== undefined;
       await store.createCollection(tenantId, tableName, {
         vectorSize: 3,

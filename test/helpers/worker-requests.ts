@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import type { WorkerRequest } from '#src/providers/sentence-transformers/threads/worker-protocol.js';
 
-/** Tells of the requests that a thread of a local model is given from now on. */
+/** Reports the requests that a thread of a local model is given from now on. */
 export function onRequest(worker: Worker, tell: (request: WorkerRequest) => void): void {
   const { postMessage } = worker;
   worker.postMessage = (request: WorkerRequest, ...rest: []) => {

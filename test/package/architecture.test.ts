@@ -14,7 +14,10 @@ const manifest = JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), '
 
 const adapterFamilies = ['providers', 'vector-stores', 'repositories', 'credential-ciphers'];
 
-/** `errors`, `internal`, `core`, `testing`, an adapter such as `providers/wex-gateway`, or `root` for what puts them together. */
+/**
+ * `errors`, `internal`, `core`, `testing`, an adapter such as `providers/wex-gateway`, or `root` for what puts them
+ * together.
+ */
 function layerOf(path: string): string {
   const [first = '', second = ''] = path.split('/');
   if (path === 'errors.ts') return 'errors';
@@ -36,7 +39,10 @@ const allowedLayers: Readonly<Record<string, readonly string[]>> = {
 };
 const adapterMayImport = ['errors', 'internal', 'core'];
 
-/** Both vector stores speak the client type in `qdrant-api.ts`; the Qdrant store loads the local engine when it is needed. */
+/**
+ * Both vector stores speak the client type in `qdrant-api.ts`; the Qdrant store loads the local engine when it is
+ * needed.
+ */
 const exceptions: readonly { readonly from: string; readonly to: string; readonly dynamic?: true }[] = [
   { from: 'vector-stores/local', to: 'vector-stores/qdrant-api.ts' },
   { from: 'vector-stores/qdrant', to: 'vector-stores/qdrant-api.ts' },

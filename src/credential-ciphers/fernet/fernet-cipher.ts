@@ -22,8 +22,8 @@ export interface FernetDecryptOptions {
 }
 
 /**
- * Reads and writes Fernet tokens, the form in which `integrations.password` holds an API key. Compatible with `Fernet` and
- * `MultiFernet` of Python's cryptography, both ways.
+ * Reads and writes Fernet tokens, the form in which `integrations.password` holds an API key. Compatible with `Fernet`
+ * and `MultiFernet` of Python's cryptography, both ways.
  *
  * @example
  * const cipher = new FernetCipher(secretKey);
@@ -42,7 +42,8 @@ export class FernetCipher implements CredentialCipher {
   }
 
   /**
-   * @param keys - One key or several: 32 bytes in URL-safe base64 with padding (44 characters), as `Fernet.generate_key()` makes them.
+   * @param keys - One key or several: 32 bytes in URL-safe base64 with padding (44 characters), as
+   *   `Fernet.generate_key()` makes them.
    * @throws {@link InvalidInputError} for anything else.
    */
   constructor(keys: string | readonly string[]) {
@@ -57,8 +58,8 @@ export class FernetCipher implements CredentialCipher {
   }
 
   /**
-   * @throws {@link AiProviderError} `credential_invalid` for a value that is no token, was changed, was encrypted with another key or is too
-   *   old. The message holds neither the token nor a key.
+   * @throws {@link AiProviderError} `credential_invalid` for a value that is not a token, was changed, was encrypted
+   *   with another key or is too old. The message holds neither the token nor a key.
    */
   decrypt(token: string, options: FernetDecryptOptions = {}): string {
     const parsed = requireToken(token);
@@ -67,7 +68,7 @@ export class FernetCipher implements CredentialCipher {
       return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(this.#open(parsed));
     } catch (error) {
       if (error instanceof AiProviderError) throw error;
-      throw invalid('it was signed with the right key, but what it holds is no UTF-8 text');
+      throw invalid('it was signed with the right key, but what it holds is not UTF-8 text');
     }
   }
 
@@ -103,7 +104,7 @@ function requireKey(value: unknown, index: number): FernetKey {
 function requireToken(value: unknown): ParsedToken {
   const token = typeof value === 'string' ? parseToken(value) : undefined;
   if (token !== undefined) return token;
-  throw invalid(`it is no Fernet token but ${describeValue(value)}`);
+  throw invalid(`expected a Fernet token, got ${describeValue(value)}`);
 }
 
 function requireFresh(token: ParsedToken, maximumAgeSeconds: number): void {

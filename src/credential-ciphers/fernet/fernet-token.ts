@@ -56,7 +56,7 @@ export function isSignedBy(token: ParsedToken, key: FernetKey): boolean {
   return timingSafeEqual(token.hmac, sign(token.signedPart, key));
 }
 
-/** @throws Where the padding is wrong; only call it for a token that {@link isSignedBy} the key. */
+/** @throws If the padding is wrong; only call it for a token that {@link isSignedBy} the key. */
 export function decryptToken(token: ParsedToken, key: FernetKey): Buffer {
   const decipher = createDecipheriv('aes-128-cbc', key.encryptionKey, token.iv);
   return Buffer.concat([decipher.update(token.ciphertext), decipher.final()]);

@@ -3,7 +3,7 @@ import { rejectOnAbort } from '#src/internal/reject-on-abort.js';
 
 const reason = new Error('the caller went away');
 
-it('is the promise where nobody aborts', async () => {
+it('is the promise if nobody aborts', async () => {
   expect(await rejectOnAbort(Promise.resolve(1), undefined)).toBe(1);
   expect(await rejectOnAbort(Promise.resolve(1), new AbortController().signal)).toBe(1);
   await expect(rejectOnAbort(Promise.reject(reason), new AbortController().signal)).rejects.toBe(reason);
