@@ -80,6 +80,10 @@ export const isolationCases: Readonly<Record<string, IsolationCase>> = {
     run: (store, { tenantId, tableName, recordIds }) =>
       store.getRecords!(tenantId, tableName, recordIds, { withVectors: true }),
   },
+  readStored: {
+    run: async (store, { tenantId, tableName, recordIds }) =>
+      store.readStored!(tenantId, tableName, recordIds, { withVectors: true }),
+  },
   listRecords: {
     run: async (store, { tenantId, tableName, filter }) => {
       const records: unknown[] = [];

@@ -1,9 +1,12 @@
 import { InvalidInputError } from '../../errors.js';
-import { describeValue } from '../../internal/validate.js';
+import { describeValue, isRecord } from '../../internal/validate.js';
 import type { JsonValue } from '../ports/vector-store.js';
 
-/** Set by the store on every point; a caller's metadata may not hold them. They stand beside the metadata, as the platform has it. */
-export const reservedKeys = ['client_id', 'table_name', 'record_id'] as const;
+/** Set by the store on every point; a caller's metadata may not hold them. They are stored next to the metadata, as the platform does. */
+export const reservedKeys = ['client_id', 'table_name', 'record_id', 'pulse_content_hash'] as const;
+
+/** Copies that {@link requireMetadata} made. They are frozen, so that what was checked once needs no second check. */
+const checkedCopies = new WeakSet<object>();
 
 /** Qdrant's JSON parser ends at 128 levels. */
 const maxDepth = 64;
@@ -18,6 +21,54 @@ export function requireRecordId(value: unknown, position: number): string | numb
   );
 }
 
+/** A record that was checked, with a copy of its metadata. */
+export interface CheckedIndexRecord {
+  readonly recordId: string | number;
+  readonly text: string;
+  readonly metadata: Readonly<Record<string, JsonValue>>;
+}
+
+/** @throws {@link InvalidInputError} with the position of a record without a text or a record id, or with unusable metadata. */
+export function checkIndexRecord(record: unknown, position: number): CheckedIndexRecord {
+  if (!isRecord(record)) {
+    throw new InvalidInputError(
+      `Expected \`records[${position}]\` to be an object with a \`recordId\` and a \`text\`, got ${describeValue(record)}.`,
+      { position },
+    );
+  }
+  return {
+    text: requireTextOfRecord(record.text, position),
+    recordId: requireRecordId(record.recordId, position),
+    metadata: requireMetadata(record.metadata, position),
+  };
+}
+
+function requireTextOfRecord(text: unknown, position: number): string {
+  if (typeof text === 'string' && text !== '') return text;
+  throw new InvalidInputError(
+    `Expected \`records[${position}].text\` to be a non-empty string, got ${describeValue(text)}.`,
+    { position },
+  );
+}
+
+/**
+ * @param offset - How many records came before these.
+ * @throws {@link InvalidInputError} with the position of a record whose id another one has: only one of the two could be stored.
+ */
+export function requireUniqueIds(records: readonly CheckedIndexRecord[], offset: number): void {
+  const positions = new Map<string | number, number>();
+  records.forEach(({ recordId }, index) => {
+    const position = offset + index;
+    const first = positions.get(recordId);
+    if (first !== undefined) {
+      throw new InvalidInputError(`The records at positions ${first} and ${position} have the same record id.`, {
+        position,
+      });
+    }
+    positions.set(recordId, position);
+  });
+}
+
 /** A lone surrogate, such as half of an emoji that was cut, has no UTF-8 form: a server refuses the whole request, and two ids would become one. */
 export function isWellFormed(value: string): boolean {
   // ES2024, which Node 20 has and the ES2023 types have not; an expression takes six times as long.
@@ -25,13 +76,15 @@ export function isWellFormed(value: string): boolean {
 }
 
 /**
- * A copy of a record's metadata that holds JSON and nothing else: no `toJSON`, getter or prototype can put another tenant's id on the wire.
- * Properties that are undefined are left out, as JSON does; everything else that JSON would change or drop is refused.
+ * A frozen copy of a record's metadata that holds JSON and nothing else: no `toJSON`, getter or prototype can put another tenant's id on
+ * the wire. Properties that are undefined are left out, as JSON does; everything else that JSON would change or drop is refused. A copy
+ * that this function made before is returned as it is.
  *
  * @throws {@link InvalidInputError} with the record's position.
  */
 export function requireMetadata(value: unknown, position: number): Record<string, JsonValue> {
   if (value === undefined) return {};
+  if (checkedCopies.has(value as object)) return value as Record<string, JsonValue>;
   const metadata = copyObject(value, 'metadata', position, 0);
   for (const key of reservedKeys) {
     if (Object.hasOwn(metadata, key)) {
@@ -41,6 +94,7 @@ export function requireMetadata(value: unknown, position: number): Record<string
       );
     }
   }
+  checkedCopies.add(metadata);
   return metadata;
 }
 
@@ -54,7 +108,9 @@ function copyJson(value: unknown, path: string, position: number, depth: number)
   if (typeof value === 'number' && Number.isFinite(value)) return value;
   if (Array.isArray(value)) {
     requireDepth(depth, position);
-    return Array.from(value, (entry: unknown, i) => copyJson(entry, `${path}[${i}]`, position, depth + 1));
+    return Object.freeze(
+      Array.from(value, (entry: unknown, i) => copyJson(entry, `${path}[${i}]`, position, depth + 1)),
+    );
   }
   return copyObject(value, path, position, depth);
 }
@@ -70,8 +126,8 @@ function copyObject(value: unknown, path: string, position: number, depth: numbe
   const entries = Object.entries(value).filter(([, entry]) => entry !== undefined);
   for (const [key] of entries) requireWellFormed(key, `a key of ${path}`, position);
   // fromEntries defines properties: assigning a key `__proto__` would change the copy's prototype instead.
-  return Object.fromEntries(
-    entries.map(([key, entry]) => [key, copyJson(entry, `${path}.${key}`, position, depth + 1)]),
+  return Object.freeze(
+    Object.fromEntries(entries.map(([key, entry]) => [key, copyJson(entry, `${path}.${key}`, position, depth + 1)])),
   );
 }
 

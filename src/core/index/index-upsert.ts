@@ -2,20 +2,20 @@ import {
   type AiProviderError,
   type EmbeddingFailure,
   EmbeddingSpaceMismatchError,
-  InvalidInputError,
   isAiProviderError,
   PartialEmbeddingError,
 } from '../../errors.js';
-import { describeValue, isRecord } from '../../internal/validate.js';
 import type { HybridProviderManager } from '../calls/hybrid-provider-manager.js';
 import { addCosts } from '../cost/cost.js';
 import { embeddingSpaceId } from '../embedding-space.js';
 import type { PartialEmbeddingResult } from '../ports/embedding-provider.js';
 import type { VectorRecord, VectorStore } from '../ports/vector-store.js';
-import { requireMetadata, requireRecordId } from './check-record.js';
+import { type CheckedIndexRecord, requireUniqueIds } from './check-record.js';
+import { contentHashOf } from './content-hash.js';
+import { planUpsert, readVectors } from './upsert-plan.js';
 
 /** A record of one of the host's tables, with the text that it is to be found by. */
-export interface IndexRecord extends Omit<VectorRecord, 'vector'> {
+export interface IndexRecord extends Omit<VectorRecord, 'vector' | 'contentHash'> {
   /** Embedded, and not stored: put it into `metadata` to get it back with a hit. */
   readonly text: string;
 }
@@ -30,26 +30,41 @@ export interface TableOptions {
 }
 
 export interface UpsertOptions extends TableOptions {
-  /** Told after each slice of records is stored, with how many there are so far. Waited for; where it fails, the call fails with its error. */
+  /**
+   * What the vectors depend on besides the texts, such as the version of your own rules that make a record's text. A record that was stored
+   * with another version is embedded again.
+   * @default ''
+   */
+  readonly contentVersion?: string | undefined;
+  /**
+   * Called after each slice of records, with how many are stored by now, the unchanged ones included. Awaited; if it throws, the call
+   * rejects with that error.
+   */
   readonly onProgress?: ((progress: { readonly storedCount: number }) => unknown) | undefined;
 }
 
 export interface UpsertResult {
   /** The point ids, in the order of the records. */
   readonly ids: string[];
+  /** How many records were new or had another text, and were embedded. */
+  readonly embeddedCount: number;
+  /** How many had other metadata only: they were stored again with the vector that they had. */
+  readonly updatedCount: number;
+  /** How many were stored already just as they are. */
+  readonly skippedCount: number;
   readonly inputTokens: number | null;
-  /** Exact US dollars as a decimal string, or null where the price or the token count is unknown. */
+  /** Exact US dollars as a decimal string, or null if the price or the token count is unknown. */
   readonly cost: string | null;
 }
 
 /** What an upsert that failed in part has stored; carried by its `PartialEmbeddingError`. */
 export interface PartialUpsertResult {
-  /** The point ids in the order of the records that were reached, `undefined` where a record got no vector. */
+  /** The point ids in the order of the records that were reached, `undefined` for a record that got no vector. */
   readonly ids: readonly (string | undefined)[];
 }
 
-/** The embedding space that a table's collection is pinned to; undefined where there is no collection. */
-export async function readPin(
+/** The embedding space that a table's collection requires; undefined if there is no collection. */
+export async function readRequiredSpace(
   store: VectorStore,
   { tenantId, tableName, signal }: TableOptions,
 ): Promise<string | undefined> {
@@ -63,6 +78,12 @@ export async function readPin(
   );
 }
 
+/** A record of a slice, and its place in it. */
+interface PlacedVector {
+  readonly index: number;
+  readonly vector: ArrayLike<number>;
+}
+
 /** One upsert call: what it has stored, paid and failed so far. */
 export class IndexUpsert {
   readonly #manager: Pick<HybridProviderManager, 'generateEmbeddings'>;
@@ -70,9 +91,11 @@ export class IndexUpsert {
   readonly #options: UpsertOptions;
   readonly #ids: (string | undefined)[] = [];
   readonly #failures: EmbeddingFailure[] = [];
-  #pin: string | undefined;
-  #storedCount = 0;
-  #costs: (string | null)[] = [];
+  readonly #costs: (string | null)[] = [];
+  #requiredSpace: string | undefined;
+  #embeddedCount = 0;
+  #updatedCount = 0;
+  #skippedCount = 0;
   #inputTokens: number | null = 0;
 
   constructor(manager: Pick<HybridProviderManager, 'generateEmbeddings'>, store: VectorStore, options: UpsertOptions) {
@@ -81,71 +104,126 @@ export class IndexUpsert {
     this.#options = options;
   }
 
-  async add(slice: readonly IndexRecord[]): Promise<void> {
+  /** Stores what is new or changed in a slice of the records. */
+  async add(slice: readonly CheckedIndexRecord[]): Promise<void> {
     const offset = this.#ids.length;
-    requireRecords(slice, offset);
-    this.#pin ??= await readPin(this.#store, this.#options);
+    requireUniqueIds(slice, offset);
+    this.#requiredSpace ??= await readRequiredSpace(this.#store, this.#options);
+    this.#ids.length += slice.length;
+    const changed = await this.#keepWhatIsStored(slice, offset);
+    if (changed.length > 0) await this.#embedAndStore(slice, changed, offset);
+    await this.#options.onProgress?.({ storedCount: this.#storedCount });
+  }
+
+  /** @throws `PartialEmbeddingError` if records got no vector. */
+  finish(): UpsertResult {
+    const [first] = this.#failures;
+    if (first !== undefined) throw this.#toError(first.error);
+    return {
+      ids: this.#ids as string[],
+      embeddedCount: this.#embeddedCount,
+      updatedCount: this.#updatedCount,
+      skippedCount: this.#skippedCount,
+      inputTokens: this.#inputTokens,
+      cost: addCosts(this.#costs),
+    };
+  }
+
+  get #storedCount(): number {
+    return this.#embeddedCount + this.#updatedCount + this.#skippedCount;
+  }
+
+  /** Stores other metadata next to the vectors that are there. Returns the indexes of the records that need an embedding. */
+  async #keepWhatIsStored(slice: readonly CheckedIndexRecord[], offset: number): Promise<number[]> {
+    if (this.#requiredSpace === undefined) return [...slice.keys()];
+    const hashes = slice.map((record) => this.#hashOf(record));
+    const plan = await planUpsert(this.#store, slice, hashes, this.#options);
+    for (const { index, id } of plan.unchanged) this.#ids[offset + index] = id;
+    this.#skippedCount += plan.unchanged.length;
+    const { placed, missing } = await readVectors(this.#store, slice, hashes, plan.otherMetadata, this.#options);
+    await this.#write(slice, placed, offset);
+    this.#updatedCount += placed.length;
+    return [...plan.changed, ...missing].toSorted((a, b) => a - b);
+  }
+
+  async #embedAndStore(
+    slice: readonly CheckedIndexRecord[],
+    changed: readonly number[],
+    offset: number,
+  ): Promise<void> {
     try {
-      const result = await this.#embed(slice);
+      const result = await this.#embed(changed.map((index) => slice[index]!.text));
       this.#costs.push(result.cost);
-      await this.#storeVectors(slice, result);
+      await this.#storeEmbedded(slice, changed, result, offset);
     } catch (error) {
       if (!isPartialEmbedding(error)) throw error;
-      await this.#storeVectors(slice, error.partialResult);
+      await this.#storeEmbedded(slice, changed, error.partialResult, offset);
       for (const { position, error: cause } of error.failures) {
-        this.#failures.push({ position: offset + position, error: cause });
+        this.#failures.push({ position: offset + changed[position]!, error: cause });
       }
       // A text that is refused for itself must not hold up the others; anything else would fail them too.
       if (!error.failures.every((failure) => failure.error.code === 'input_refused')) throw this.#toError(error);
     }
-    await this.#options.onProgress?.({ storedCount: this.#storedCount });
   }
 
-  finish(): UpsertResult {
-    const [first] = this.#failures;
-    if (first !== undefined) throw this.#toError(first.error);
-    return { ids: this.#ids as string[], inputTokens: this.#inputTokens, cost: addCosts(this.#costs) };
-  }
-
-  #embed(slice: readonly IndexRecord[]) {
+  #embed(texts: readonly string[]) {
     const { tenantId, preferredProvider, signal } = this.#options;
-    return this.#manager.generateEmbeddings(
-      slice.map((record) => record.text),
-      { tenantId, preferredProvider, requiredSpace: this.#pin, inputType: 'document', signal },
-    );
+    return this.#manager.generateEmbeddings(texts, {
+      tenantId,
+      preferredProvider,
+      requiredSpace: this.#requiredSpace,
+      inputType: 'document',
+      signal,
+    });
   }
 
-  async #storeVectors(slice: readonly IndexRecord[], part: PartialEmbeddingResult): Promise<void> {
-    const { tenantId, tableName, signal } = this.#options;
-    const { embeddingSpace, embeddings } = part;
-    const sliceIds = new Array<string | undefined>(slice.length).fill(undefined);
+  async #storeEmbedded(
+    slice: readonly CheckedIndexRecord[],
+    changed: readonly number[],
+    part: PartialEmbeddingResult,
+    offset: number,
+  ): Promise<void> {
+    const { embeddingSpace, embeddings, usage } = part;
     this.#inputTokens =
-      this.#inputTokens === null || part.usage.inputTokens === null ? null : this.#inputTokens + part.usage.inputTokens;
-    if (embeddingSpace !== null) {
-      const records = slice.flatMap(({ recordId, metadata }, index) => {
-        const vector = embeddings[index];
-        return vector === undefined ? [] : [{ index, recordId, metadata, vector }];
-      });
-      if (this.#pin === undefined) {
-        this.#pin = embeddingSpaceId(embeddingSpace);
-        await this.#store.createCollection(tenantId, tableName, {
-          vectorSize: embeddingSpace.dimension,
-          embeddingSpace: this.#pin,
-          signal,
-        });
-      }
-      const ids = await this.#store.upsertVectorsBatch(
-        tenantId,
-        tableName,
-        records.map(({ recordId, metadata, vector }) => ({ recordId, metadata, vector })),
-        { embeddingSpace: this.#pin, signal },
-      );
-      records.forEach(({ index }, at) => {
-        sliceIds[index] = ids[at];
-      });
-      this.#storedCount += records.length;
+      this.#inputTokens === null || usage.inputTokens === null ? null : this.#inputTokens + usage.inputTokens;
+    if (embeddingSpace === null) return;
+    if (this.#requiredSpace === undefined) {
+      const { tenantId, tableName, signal } = this.#options;
+      const id = embeddingSpaceId(embeddingSpace);
+      const vectorSize = embeddingSpace.dimension;
+      await this.#store.createCollection(tenantId, tableName, { vectorSize, embeddingSpace: id, signal });
+      this.#requiredSpace = id;
     }
-    this.#ids.push(...sliceIds);
+    const placed = changed.flatMap((index, at) => {
+      const vector = embeddings[at];
+      return vector === undefined ? [] : [{ index, vector }];
+    });
+    await this.#write(slice, placed, offset);
+    this.#embeddedCount += placed.length;
+  }
+
+  /** Each record with its vector and the hash of what that was made from, in one write: there is never one without the other. */
+  async #write(slice: readonly CheckedIndexRecord[], placed: readonly PlacedVector[], offset: number): Promise<void> {
+    if (placed.length === 0) return;
+    const { tenantId, tableName, signal } = this.#options;
+    const ids = await this.#store.upsertVectorsBatch(
+      tenantId,
+      tableName,
+      placed.map(({ index, vector }) => {
+        const record = slice[index]!;
+        const { recordId, metadata } = record;
+        return { recordId, metadata, vector, contentHash: this.#hashOf(record) };
+      }),
+      { embeddingSpace: this.#requiredSpace, signal },
+    );
+    placed.forEach(({ index }, at) => {
+      this.#ids[offset + index] = ids[at];
+    });
+  }
+
+  #hashOf({ text, metadata }: CheckedIndexRecord): string {
+    const { contentVersion = '' } = this.#options;
+    return contentHashOf({ text, metadata, contentVersion, embeddingSpace: this.#requiredSpace! });
   }
 
   #toError(cause: AiProviderError): PartialEmbeddingError<PartialUpsertResult> {
@@ -164,43 +242,4 @@ export class IndexUpsert {
 
 function isPartialEmbedding(error: unknown): error is PartialEmbeddingError<PartialEmbeddingResult> {
   return isAiProviderError(error) && error.code === 'embedding_partially_failed';
-}
-
-/**
- * Checks all that can be checked before anything is embedded and paid for.
- *
- * @param offset - How many records came before these.
- * @throws `InvalidInputError` with the position in the whole list, also of a record whose id stands among these twice.
- */
-export function requireRecords(records: readonly IndexRecord[], offset: number): void {
-  const positions = new Map<string | number, number>();
-  for (let index = 0; index < records.length; index++) {
-    const position = offset + index;
-    const { recordId, text, metadata } = requireRecord(records[index], position);
-    requireTextOfRecord(text, position);
-    requireMetadata(metadata, position);
-    const first = positions.get(requireRecordId(recordId, position));
-    if (first !== undefined) {
-      throw new InvalidInputError(`The records at positions ${first} and ${position} have the same record id.`, {
-        position,
-      });
-    }
-    positions.set(recordId, position);
-  }
-}
-
-function requireRecord(record: IndexRecord | undefined, position: number): IndexRecord {
-  if (isRecord(record)) return record;
-  throw new InvalidInputError(
-    `Expected \`records[${position}]\` to be an object with a \`recordId\` and a \`text\`, got ${describeValue(record)}.`,
-    { position },
-  );
-}
-
-function requireTextOfRecord(text: unknown, position: number): void {
-  if (typeof text === 'string' && text !== '') return;
-  throw new InvalidInputError(
-    `Expected \`records[${position}].text\` to be a non-empty string, got ${describeValue(text)}.`,
-    { position },
-  );
 }

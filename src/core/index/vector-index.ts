@@ -6,11 +6,11 @@ import { requireMethods, requireNonEmptyString, requireSequence } from '../../in
 import type { HybridProviderManager } from '../calls/hybrid-provider-manager.js';
 import type { Logger } from '../ports/logger.js';
 import type { SearchOptions, SimilarRecord, VectorStore } from '../ports/vector-store.js';
+import { type CheckedIndexRecord, checkIndexRecord, requireUniqueIds } from './check-record.js';
 import {
   type IndexRecord,
   IndexUpsert,
-  readPin,
-  requireRecords,
+  readRequiredSpace,
   type TableOptions,
   type UpsertOptions,
   type UpsertResult,
@@ -69,8 +69,13 @@ export class VectorIndex {
    * Embeds and stores records, in slices, so that a bulk load of any length needs little memory. A record whose id is already stored is
    * replaced; so after a failure the same call can be made again.
    *
-   * @throws `PartialEmbeddingError` where records got no vector (the others are stored; `failures` has positions in the whole list);
+   * Only new and changed texts are embedded and paid: with each vector the store keeps a hash of its text. An unchanged record costs its
+   * share of one read, and one with other metadata keeps its vector.
+   *
+   * @throws `PartialEmbeddingError` if records got no vector (the others are stored; `failures` has positions in the whole list);
    *   `embedding_space_mismatch`; what the manager and the store throw.
+   * @example
+   * const { embeddedCount, skippedCount } = await index.upsert(records, { tenantId: 7, tableName: 'work_items' });
    */
   async upsert(
     records: Iterable<IndexRecord> | AsyncIterable<IndexRecord>,
@@ -78,9 +83,9 @@ export class VectorIndex {
   ): Promise<UpsertResult> {
     requireTenantOptions(options);
     requireSequence(records, 'records');
-    if (Array.isArray(records)) requireRecords(records, 0);
     const upsert = new IndexUpsert(this.#manager, this.#store, options);
-    for await (const slice of takeSlices(records, sliceLength)) await upsert.add(slice);
+    const checked = Array.isArray(records) ? checkAll(records) : checkAsTheyCome(records);
+    for await (const slice of takeSlices<CheckedIndexRecord>(checked, sliceLength)) await upsert.add(slice);
     return upsert.finish();
   }
 
@@ -94,7 +99,7 @@ export class VectorIndex {
     requireNonEmptyString(query, 'query');
     requireTenantOptions(options);
     const { tenantId, tableName, preferredProvider, signal, scoreThreshold = everyScore, ...searchOptions } = options;
-    const requiredSpace = await readPin(this.#store, options);
+    const requiredSpace = await readRequiredSpace(this.#store, options);
     if (requiredSpace === undefined) {
       throw new VectorStoreError(
         `Tenant ${tenantId} has no collection for the table ${tableName} yet: it is made when the first records are stored.`,
@@ -132,4 +137,18 @@ export class VectorIndex {
     const { tenantId, tableName, signal } = options;
     return this.#store.deleteRecords(tenantId, tableName, recordIds, { signal });
   }
+}
+
+/** All records of an array, before anything is embedded and paid for. */
+function checkAll(records: readonly IndexRecord[]): CheckedIndexRecord[] {
+  const checked = Array.from(records, checkIndexRecord);
+  requireUniqueIds(checked, 0);
+  return checked;
+}
+
+async function* checkAsTheyCome(
+  records: Iterable<IndexRecord> | AsyncIterable<IndexRecord>,
+): AsyncGenerator<CheckedIndexRecord> {
+  let position = 0;
+  for await (const record of records) yield checkIndexRecord(record, position++);
 }

@@ -16,8 +16,32 @@ export interface VectorRecord {
   readonly vector: ArrayLike<number>;
   /** For hybrid search, where the collection has sparse vectors. */
   readonly sparseVector?: SparseVector | undefined;
-  /** Anything to filter by or to get back. `client_id`, `table_name` and `record_id` are set by the store and refused here. */
+  /**
+   * Anything to filter by or to get back. `client_id`, `table_name`, `record_id` and `pulse_content_hash` are set by the store and
+   * refused here.
+   */
   readonly metadata?: Readonly<Record<string, JsonValue>> | undefined;
+  /**
+   * Says what the vector was made from, up to 200 characters. A store that has `readStored` keeps it in the same write as the vector, so
+   * that the two always belong together.
+   */
+  readonly contentHash?: string | undefined;
+}
+
+/** What a store knows of a record without its metadata. */
+export interface StoredContent {
+  /** The id of the point in the store. */
+  readonly id: string;
+  readonly recordId: string | number;
+  /** As it was given with the vector; undefined if it was stored without one. */
+  readonly contentHash: string | undefined;
+  /** If it was asked for; of length 1, whatever its length was when it was stored. */
+  readonly vector?: Float32Array;
+}
+
+export interface ReadStoredOptions extends CallOptions {
+  /** @default false */
+  readonly withVectors?: boolean | undefined;
 }
 
 export interface SimilarRecord {
@@ -85,6 +109,16 @@ export interface VectorStore {
     vector: ArrayLike<number>,
     options?: SearchOptions,
   ): Promise<SimilarRecord[]>;
+  /**
+   * The content hashes of records, read at once; records that are not stored are left out, and the order is the store's. Optional: on a
+   * store without it every record counts as changed.
+   */
+  readStored?(
+    tenantId: number,
+    tableName: string,
+    recordIds: readonly (string | number)[],
+    options?: ReadStoredOptions,
+  ): Promise<readonly StoredContent[]>;
   /** Deletes by record id; unknown ids are no error. */
   deleteRecords(
     tenantId: number,

@@ -1,7 +1,13 @@
 import process from 'node:process';
 import { requireRecordId } from '../../core/index/check-record.js';
 import type { CallOptions } from '../../core/ports/call-options.js';
-import type { UpsertVectorsOptions, VectorRecord, VectorStore } from '../../core/ports/vector-store.js';
+import type {
+  ReadStoredOptions,
+  StoredContent,
+  UpsertVectorsOptions,
+  VectorRecord,
+  VectorStore,
+} from '../../core/ports/vector-store.js';
 import { InvalidInputError } from '../../errors.js';
 import { requireOptions } from '../../internal/call-options.js';
 import { describeValue } from '../../internal/validate.js';
@@ -29,6 +35,7 @@ import {
   type ReadOptions,
   readByRecordIds,
   readPage,
+  readStoredContents,
   type StoredRecord,
   toStoredRecord,
 } from './records/read-records.js';
@@ -360,6 +367,29 @@ export class PulseQdrantClient implements VectorStore {
         records.push(...found);
       }
       return records;
+    });
+  }
+
+  /**
+   * The content hashes of records by their ids, without their metadata; records that are not stored are left out. The order is the
+   * store's. A table without a collection is an error, as it is for every read.
+   */
+  async readStored(
+    tenantId: number,
+    tableName: string,
+    recordIds: readonly (string | number)[],
+    options: ReadStoredOptions = {},
+  ): Promise<StoredContent[]> {
+    const ids = requireRecordIds(recordIds);
+    return this.#answer('reading records', tenantId, tableName, options, async (use, signal) => {
+      const contents: StoredContent[] = [];
+      for (const part of chunks(ids)) {
+        const found = await use((collection) =>
+          readStoredContents(this.#connection, collection, part, options.withVectors === true, signal),
+        );
+        contents.push(...found);
+      }
+      return contents;
     });
   }
 

@@ -63,7 +63,7 @@ describe('VectorIndex', () => {
     await index.upsert(records(20), issues);
     const row = { id: 1, provider: 'wex_ai_gateway', aiModel: 'paid-v2' };
     repository.saveIntegration(integrationOf(row));
-    await expect(index.upsert(records(20), issues)).rejects.toMatchObject({
+    await expect(index.upsert(records(20, 21), issues)).rejects.toMatchObject({
       code: 'embedding_space_mismatch',
       message: expect.stringContaining('paid-v2'),
     });
@@ -155,7 +155,14 @@ describe('VectorIndex', () => {
   it('no records: an empty result and no call; no collection: an error that says so', async () => {
     const { index, repository } = setUp(store);
     repository.listActiveIntegrations = () => Promise.reject(new Error('was asked'));
-    expect(await index.upsert([], issues)).toEqual({ ids: [], inputTokens: 0, cost: '0' });
+    expect(await index.upsert([], issues)).toEqual({
+      ids: [],
+      embeddedCount: 0,
+      updatedCount: 0,
+      skippedCount: 0,
+      inputTokens: 0,
+      cost: '0',
+    });
     await expect(index.search('x', issues)).rejects.toMatchObject({ code: 'collection_not_found', status: 404 });
   });
 

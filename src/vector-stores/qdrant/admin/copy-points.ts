@@ -70,9 +70,10 @@ async function withoutEqual(
 
 function isEqual(scope: TenantScope, record: CheckedRecord, point: QdrantPoint | undefined): boolean {
   if (point === undefined) return false;
-  const { recordId, metadata } = requireOwnPayload(scope, point.payload);
+  const { recordId, metadata, contentHash } = requireOwnPayload(scope, point.payload);
   return (
     recordId === record.recordId &&
+    contentHash === record.contentHash &&
     isSameVector(record.vector, denseVectorOf(point).vector) &&
     isSameSparseVector(record.sparseVector, sparseVectorOf(point)) &&
     isSameJson(record.metadata, metadata)

@@ -139,9 +139,9 @@ function nameOf({ id, payload }: QdrantPoint): string {
 
 /** The point as it belongs into the target: its id is derived anew, since an id that somebody chose may be another tenant's there. */
 function toRecord(from: TenantScope, to: TenantScope, point: QdrantPoint, position: number): CheckedRecord {
-  const { recordId, metadata } = requireOwnPayload(from, point.payload);
+  const { recordId, metadata, contentHash } = requireOwnPayload(from, point.payload);
   const { vector } = denseVectorOf(point);
-  return checkRecord(to, { recordId, vector, metadata, sparseVector: sparseVectorOf(point) }, position);
+  return checkRecord(to, { recordId, vector, metadata, contentHash, sparseVector: sparseVectorOf(point) }, position);
 }
 
 export function sparseVectorOf({ vector }: QdrantPoint): SparseVector | undefined {

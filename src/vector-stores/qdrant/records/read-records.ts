@@ -1,5 +1,6 @@
+import { reservedKeys } from '../../../core/index/check-record.js';
 import type { CallOptions } from '../../../core/ports/call-options.js';
-import type { JsonValue } from '../../../core/ports/vector-store.js';
+import type { JsonValue, StoredContent } from '../../../core/ports/vector-store.js';
 import type { QdrantPoint } from '../../qdrant-api.js';
 import type { Collection } from '../collections/catalog.js';
 import { pointId } from '../tenancy/naming.js';
@@ -61,6 +62,8 @@ export async function readPage(
     readonly offset?: unknown;
     readonly limit?: number;
     readonly withVectors: boolean;
+    /** The keys of the payload to read. @default all */
+    readonly payloadKeys?: readonly string[];
   },
   signal: AbortSignal | undefined,
 ): Promise<Page> {
@@ -70,7 +73,7 @@ export async function readPage(
       filter: tenantFilter(scope, read.filter, ...(read.conditions ?? [])),
       limit: read.limit ?? pageSize,
       ...(read.offset === undefined ? {} : { offset: read.offset }),
-      with_payload: true,
+      with_payload: read.payloadKeys === undefined ? true : { include: read.payloadKeys },
       with_vector: read.withVectors,
     }),
   );
@@ -100,6 +103,40 @@ export async function readByRecordIds(
     offset = page.nextOffset;
   } while (offset !== undefined);
   return [...points.values()];
+}
+
+/**
+ * The content hashes of records, and their vectors if asked for. A record of which the platform's point is still stored as well has no hash:
+ * it has to be stored again, which deletes that point.
+ */
+export async function readStoredContents(
+  connection: QdrantConnection,
+  collection: Collection,
+  recordIds: readonly (string | number)[],
+  withVectors: boolean,
+  signal: AbortSignal | undefined,
+): Promise<StoredContent[]> {
+  const { scope } = collection;
+  const conditions = [recordCondition(collection, recordIds)];
+  const read = { conditions, limit: recordIds.length, withVectors, payloadKeys: reservedKeys };
+  const contents = new Map<string, StoredContent>();
+  let offset: unknown;
+  do {
+    const page = await readPage(connection, collection, { ...read, offset }, signal);
+    for (const { id, payload, vector } of page.points) {
+      const { recordId, contentHash } = requireOwnPayload(scope, payload);
+      const ours = pointId(scope.tenantId, scope.tableName, recordId);
+      const isSingle = id === ours && !contents.has(ours);
+      contents.set(ours, {
+        id: ours,
+        recordId,
+        contentHash: isSingle ? contentHash : undefined,
+        ...denseVectorOf({ vector }),
+      });
+    }
+    offset = page.nextOffset;
+  } while (offset !== undefined);
+  return [...contents.values()];
 }
 
 export function toStoredRecord(scope: TenantScope, { id, payload, vector }: QdrantPoint): StoredRecord {

@@ -8,8 +8,10 @@ import { maxBytesPerDimension, requireSparseVector, requireVector } from '../wir
 
 /** A server refuses bodies over 32 MB. */
 const maxBytesPerPoint = 30_000_000;
-/** `client_id`, `table_name`, `record_id`, the point id, and JSON's own signs, beside the parts of variable length. */
-const fixedBytes = 200;
+/** The keys that the store sets, the point id, and JSON's own signs, next to the parts of variable length. */
+const fixedBytes = 250;
+/** Long enough for any hash, short enough to be none of the texts. */
+const maxContentHashLength = 200;
 
 /** A record that a server would take. */
 export interface CheckedRecord {
@@ -19,6 +21,7 @@ export interface CheckedRecord {
   readonly vector: ArrayLike<number>;
   readonly sparseVector: SparseVector | undefined;
   readonly metadata: Readonly<Record<string, unknown>>;
+  readonly contentHash: string | undefined;
   /** The most bytes that the point takes in a request. */
   readonly byteCount: number;
 }
@@ -39,9 +42,10 @@ export function checkRecord(
   const vector = requireVector(given.vector, `the vector at position ${position}`, position);
   const sparseVector = requireSparseVector(given.sparseVector, `the sparse vector at position ${position}`, position);
   const metadata = requireMetadata(given.metadata, position);
+  const contentHash = requireContentHash(given.contentHash, position);
   const byteCount =
     fixedBytes +
-    Buffer.byteLength(JSON.stringify([tableName, recordId, metadata])) +
+    Buffer.byteLength(JSON.stringify([tableName, recordId, metadata, contentHash])) +
     (vector.length + 2 * (sparseVector?.indices.length ?? 0)) * maxBytesPerDimension;
   if (byteCount > maxBytesPerPoint) {
     throw new InvalidInputError(
@@ -56,8 +60,18 @@ export function checkRecord(
     vector,
     sparseVector,
     metadata,
+    contentHash,
     byteCount,
   };
+}
+
+function requireContentHash(value: unknown, position: number): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'string' && value.length <= maxContentHashLength && /^[\x21-\x7e]+$/.test(value)) return value;
+  throw new InvalidInputError(
+    `Expected the content hash at position ${position} to be 1 to ${maxContentHashLength} ASCII characters without spaces, got ${describeValue(value)}.`,
+    { position },
+  );
 }
 
 /**

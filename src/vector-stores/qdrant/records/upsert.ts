@@ -195,13 +195,13 @@ function isAboutThisBatch(error: AiProviderError): boolean {
 
 export function toPoint(
   scope: TenantScope,
-  { pointId, recordId, vector, sparseVector, metadata }: Omit<CheckedRecord, 'position' | 'byteCount'>,
+  { pointId, recordId, vector, sparseVector, metadata, contentHash }: Omit<CheckedRecord, 'position' | 'byteCount'>,
   toWire: ToWireVector,
 ): Record<string, unknown> {
   const dense = toWire(vector);
   return {
     id: pointId,
     vector: sparseVector === undefined ? dense : { '': dense, [sparseVectorName]: sparseVector },
-    payload: { ...metadata, ...ownershipPayload(scope, recordId) },
+    payload: { ...metadata, ...ownershipPayload(scope, recordId, contentHash) },
   };
 }

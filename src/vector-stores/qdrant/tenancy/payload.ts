@@ -2,14 +2,24 @@ import type { JsonValue } from '../../../core/ports/vector-store.js';
 import { VectorStoreError } from '../../../errors.js';
 import { type TenantScope, tenantValue } from './tenant-scope.js';
 
-/** Whose point it is, and of which record. */
-export function ownershipPayload(scope: TenantScope, recordId: string | number): Record<string, unknown> {
-  return { client_id: tenantValue(scope), table_name: scope.tableName, record_id: recordId };
+/** What the store itself writes on a point: whose it is, of which record, and what its vector was made from. */
+export function ownershipPayload(
+  scope: TenantScope,
+  recordId: string | number,
+  contentHash?: string | undefined,
+): Record<string, unknown> {
+  return {
+    client_id: tenantValue(scope),
+    table_name: scope.tableName,
+    record_id: recordId,
+    ...(contentHash === undefined ? {} : { pulse_content_hash: contentHash }),
+  };
 }
 
 export interface OwnedPayload {
   readonly recordId: string | number;
   readonly metadata: Record<string, JsonValue>;
+  readonly contentHash: string | undefined;
 }
 
 /**
@@ -21,7 +31,7 @@ export function requireOwnPayload(
   scope: TenantScope,
   payload: Record<string, unknown> | null | undefined,
 ): OwnedPayload {
-  const { client_id, table_name, record_id, ...metadata } = payload ?? {};
+  const { client_id, table_name, record_id, pulse_content_hash, ...metadata } = payload ?? {};
   if (client_id !== tenantValue(scope) || table_name !== scope.tableName) {
     throw new VectorStoreError(
       `The collection ${scope.collection} returned a point that does not belong to tenant ${scope.tenantId} and table ${scope.tableName}; nothing of the answer was handed out.`,
@@ -34,5 +44,9 @@ export function requireOwnPayload(
       collection: scope.collection,
     });
   }
-  return { recordId: record_id, metadata: metadata as Record<string, JsonValue> };
+  return {
+    recordId: record_id,
+    metadata: metadata as Record<string, JsonValue>,
+    contentHash: typeof pulse_content_hash === 'string' ? pulse_content_hash : undefined,
+  };
 }
