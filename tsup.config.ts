@@ -1,19 +1,53 @@
-import { defineConfig } from 'tsup';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { defineConfig, type Options } from 'tsup';
 
-export default defineConfig({
-  entry: {
-    index: 'src/index.ts',
-    testing: 'src/testing/index.ts',
-    'copy-vectors': 'src/commands/copy-vectors.ts',
-    'sentence-transformers-worker': 'src/providers/sentence-transformers/inference/worker.ts',
-  },
-  format: ['esm', 'cjs'],
-  dts: { entry: { index: 'src/index.ts', testing: 'src/testing/index.ts' } },
+/** What a host imports. */
+const doors = { index: 'src/index.ts', testing: 'src/testing/index.ts' };
+/** Run by this library itself, from the file that lies next to the door's. */
+const threads = {
+  'sentence-transformers-worker': 'src/providers/sentence-transformers/inference/worker.ts',
+};
+/** Programs; Node runs them, so there is no CommonJS form. */
+const programs = { 'pulse-ai': 'src/commands/pulse-ai.ts' };
+
+const shared: Options = {
   target: 'node20',
   // One copy of every shared class inside a format, so `instanceof` holds between entries.
   splitting: true,
-  // `import.meta.url` in the CJS output: it locates the worker file.
+  // `import.meta.url` in the CommonJS output: it locates the worker file.
   shims: true,
   sourcemap: true,
-  clean: true,
+};
+
+/**
+ * tsup's CommonJS has `require` in a callback in place of `import()`. Straight in the `try` around it, webpack sees that the
+ * package may be missing.
+ */
+const requireInsideTry: NonNullable<Options['plugins']>[number] = {
+  name: 'require-inside-try',
+  buildEnd({ writtenFiles }) {
+    for (const { name } of writtenFiles.filter((file) => file.name.endsWith('.cjs'))) {
+      const code = readFileSync(name, 'utf8');
+      const callback = /Promise\.resolve\(\)\.then\(\(\) => (_interopRequireWildcard\(require\("[^"]+"\)\))\)/g;
+      writeFileSync(name, code.replaceAll(callback, '$1'));
+    }
+  },
+};
+
+export default defineConfig(({ dts }) => {
+  // By hand: with several builds, `clean` would delete what another one has written.
+  rmSync('dist', { recursive: true, force: true });
+  return [
+    { ...shared, format: 'esm', entry: { ...doors, ...threads, ...programs } },
+    {
+      ...shared,
+      format: 'cjs',
+      entry: { ...doors, ...threads },
+      // They are ES modules only, which Jest cannot `require`. Their licences are in THIRD-PARTY-LICENSES.md.
+      plugins: [requireInsideTry],
+      noExternal: ['p-limit', 'p-retry', 'yocto-queue', 'is-network-error'],
+    },
+    // `tsup --no-dts` builds faster, for whoever only runs the code.
+    ...(dts === false ? [] : [{ format: ['esm', 'cjs'], entry: doors, dts: { only: true } } satisfies Options]),
+  ];
 });

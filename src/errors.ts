@@ -84,21 +84,43 @@ export class InvalidInputError extends AiProviderError {
   }
 }
 
-/** An optional package that the called part needs is not installed. The message holds the install line. */
+/**
+ * Packages that the called part needs could not be loaded; `cause` says why. The message holds the install line. Never the
+ * sign of an outage: the same call fails again until the host is built or installed differently.
+ */
 export class MissingDependencyError extends AiProviderError {
   override readonly name = 'MissingDependencyError';
+  /** The first of `packageNames`. */
   readonly packageName: string;
+  /** All that are missing, so that one install line mends it. */
+  readonly packageNames: readonly string[];
+  /** Whether nothing was found by that name, or something that cannot be loaded: a broken install, or a bundle. */
+  readonly reason: 'not_installed' | 'cannot_be_loaded';
 
-  constructor(packageName: string, neededFor: string, cause: unknown) {
+  constructor(
+    packages: string | readonly [string, ...string[]],
+    neededFor: string,
+    cause: unknown,
+    reason: MissingDependencyError['reason'] = isNotFound(cause) ? 'not_installed' : 'cannot_be_loaded',
+  ) {
+    const names = typeof packages === 'string' ? ([packages] as const) : packages;
+    const subject = `${neededFor} needs the ${names.length === 1 ? 'package' : 'packages'} ${names.join(', ')}`;
+    const install = `npm install ${names.join(' ')}`;
     super(
-      `${neededFor} needs the package ${packageName}, which could not be loaded. Install it: npm install ${packageName}`,
-      {
-        code: 'missing_dependency',
-        cause,
-      },
+      reason === 'not_installed'
+        ? `${subject}, which could not be found. Install: ${install}`
+        : `${subject}, which could not be loaded; \`cause\` says why. Install again: ${install}. A host that is bundled leaves it out of the bundle.`,
+      { code: 'missing_dependency', cause },
     );
-    this.packageName = packageName;
+    this.packageName = names[0];
+    this.packageNames = names;
+    this.reason = reason;
   }
+}
+
+/** Node's word, in both module systems, for a module that is not there. */
+function isNotFound(cause: unknown): boolean {
+  return /MODULE_NOT_FOUND$/.test(String((cause as { readonly code?: unknown } | undefined)?.code));
 }
 
 export interface ProviderErrorOptions extends AiProviderErrorOptions {

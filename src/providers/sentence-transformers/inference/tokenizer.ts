@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { loadPeer } from '../../../internal/load-peer.js';
 import type { ModelManifest } from '../model/model-manifest.js';
 import { enoughTokens, lookedAt, startsOf } from '../threads/text-start.js';
 import type { TokenizedTexts } from '../threads/worker-protocol.js';
+import { loadTokenizers } from './packages.js';
 
 interface TokenizerLike {
   encode(text: string): { readonly ids: readonly number[] };
@@ -39,11 +39,7 @@ export class Tokenizer {
   }
 
   static async load(manifest: TokenizerSettings & Pick<ModelManifest, 'tokenizerFile'>): Promise<Tokenizer> {
-    const tokenizers = await loadPeer(
-      '@huggingface/tokenizers',
-      'Local embedding',
-      () => import('@huggingface/tokenizers'),
-    );
+    const tokenizers = await loadTokenizers();
     const definition = JSON.parse(await readFile(manifest.tokenizerFile, 'utf8')) as TokenizerDefinition;
     return new Tokenizer(new tokenizers.Tokenizer(definition, {}), definition, manifest);
   }

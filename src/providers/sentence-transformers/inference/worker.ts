@@ -2,11 +2,12 @@ import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { isAiProviderError } from '../../../errors.js';
 import type { ModelManifest } from '../model/model-manifest.js';
-import { resolveModel } from '../model/resolve-model.js';
+import { resolveModel, weightsPackageOf } from '../model/resolve-model.js';
 import { firstLine, unusableModel } from '../model/unusable-model.js';
 import { type GuardState, runNative } from '../threads/native-guard.js';
 import { serializeError, type WorkerRequest, type WorkerResponse } from '../threads/worker-protocol.js';
 import { EmbeddingModel } from './embedding-model.js';
+import { requirePackages } from './packages.js';
 import { Tokenizer } from './tokenizer.js';
 
 const port = parentPort!;
@@ -66,6 +67,7 @@ async function answer(request: WorkerRequest): Promise<void> {
   begun.add(id);
   try {
     if (request.type === 'resolve') {
+      await requirePackages(weightsPackageOf(request.source));
       const value = await resolveModel(request.source, (progress) => respond({ id, progress }));
       respond({ id, value });
     } else if (request.type === 'load_tokenizer') {

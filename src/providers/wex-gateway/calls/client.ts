@@ -1,4 +1,5 @@
 import type OpenAI from 'openai';
+import { missingDependency } from '../../../internal/load-peer.js';
 import { memoizeAsync } from '../../../internal/memoize-async.js';
 import type { FetchLike, ResolvedWexGatewayOptions } from '../options.js';
 import { longestTimerMs } from '../settings.js';
@@ -12,7 +13,7 @@ export type GatewayClient = OpenAI;
  */
 export function gatewayClient(options: ResolvedWexGatewayOptions, fetch?: FetchLike): () => Promise<GatewayClient> {
   return memoizeAsync(async () => {
-    const { default: OpenAI } = await import('openai');
+    const { default: OpenAI } = await loadOpenAi();
     return new OpenAI({
       baseURL: options.baseUrl,
       // The client insists on a key; without one, the header is taken away again.
@@ -30,4 +31,12 @@ export function gatewayClient(options: ResolvedWexGatewayOptions, fetch?: FetchL
       fetch: options.fetch ?? fetch ?? globalThis.fetch,
     });
   });
+}
+
+async function loadOpenAi() {
+  try {
+    return await import('openai');
+  } catch (error) {
+    throw missingDependency('openai', 'The gateway', error);
+  }
 }

@@ -1,6 +1,8 @@
-import { pipeline, type Readable, type Transform } from 'node:stream';
+import { pipeline, Readable, type Transform } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import type { ReadableStream } from 'node:stream/web';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import { memoizeAsync } from '../../../internal/memoize-async.js';
 import type { FetchLike } from '../options.js';
 
 /**
@@ -11,7 +13,9 @@ import type { FetchLike } from '../options.js';
 export const requestFetch: FetchLike = async (url, { method, headers, body, signal } = {}) => {
   // First, or undici takes the place of the dispatcher under the global `fetch`.
   const { Response } = globalThis;
-  const { request } = await import('undici');
+  const request = await loadRequest();
+  if (request === undefined)
+    return asNodeStream(await fetch(url, { method, headers, body, signal, redirect: 'manual' } as RequestInit));
   const answer = await request(url as string, {
     method: method as 'POST',
     headers: new Headers(headers),
@@ -22,9 +26,26 @@ export const requestFetch: FetchLike = async (url, { method, headers, body, sign
     bodyTimeout: 0,
   });
   const response = new Response(null, { status: answer.statusCode, headers: headersOf(answer.headers) });
-  const stream = decompressed(answer.body, response.headers.get('content-encoding'));
-  return Object.defineProperties(response, { body: { value: stream }, text: { value: () => text(stream) } });
+  return withBody(response, decompressed(answer.body, response.headers.get('content-encoding')));
 };
+
+/** Undefined in a host that lost the package, or bundled it into an ES module, where it cannot run: `fetch` serves as well, more slowly. */
+const loadRequest = memoizeAsync(async () => {
+  try {
+    return (await import('undici')).request;
+  } catch {
+    return undefined;
+  }
+});
+
+function asNodeStream(response: Response): Response {
+  const { body } = response;
+  return withBody(response, body === null ? Readable.from([]) : Readable.fromWeb(body as ReadableStream));
+}
+
+function withBody(response: Response, stream: Readable): Response {
+  return Object.defineProperties(response, { body: { value: stream }, text: { value: () => text(stream) } });
+}
 
 function headersOf(headers: Readonly<Record<string, string | string[] | undefined>>): Headers {
   const result = new Headers();

@@ -40,7 +40,7 @@ const durationBuckets = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5
 const tokenBuckets = Array.from({ length: 14 }, (_, i) => 4 ** i);
 
 const loadInstruments = memoizeAsync(async () => {
-  const api = await import('@opentelemetry/api').catch(() => undefined);
+  const api = await loadApi();
   if (api === undefined) return undefined;
   const scope = '@pulse/ai-providers';
   const start = ({ operation, model, provider, host, request }: CallDescription): CallSpan => {
@@ -110,4 +110,13 @@ function errorType(error: unknown): string {
 function splitHost(host: string): [string] | [string, number] {
   const match = /^(.*):(\d+)$/.exec(host);
   return match === null ? [host] : [match[1] as string, Number(match[2])];
+}
+
+/** Undefined if it is not installed. Inside a `try`, so that bundlers build a host without it. */
+async function loadApi() {
+  try {
+    return await import('@opentelemetry/api');
+  } catch {
+    return undefined;
+  }
 }

@@ -34,7 +34,7 @@ export function isOpenAiEmbeddingModel(model: string): boolean {
 
 /** Loads the tokenizer of OpenAI's embedding models (76 ms, 42 MB of memory); undefined where the optional package `gpt-tokenizer` is not installed. */
 export const loadOpenAiTokenizer = memoizeAsync(async (): Promise<Tokenizer | undefined> => {
-  const encoding = await import('gpt-tokenizer/encoding/cl100k_base').catch(() => undefined);
+  const encoding = await loadEncoding();
   if (encoding === undefined) return undefined;
   // Text is text: what looks like a special token is not one.
   const options = { disallowedSpecial: new Set<string>() };
@@ -117,4 +117,13 @@ function* cutLongRuns(text: string): Generator<string> {
 function wholeCharacters(text: string, end: number): number {
   const last = text.charCodeAt(end - 1);
   return end < text.length && last >= 0xd800 && last <= 0xdbff ? end - 1 : end;
+}
+
+/** Undefined if it is not installed. Inside a `try`, so that bundlers build a host without it. */
+async function loadEncoding() {
+  try {
+    return await import('gpt-tokenizer/encoding/cl100k_base');
+  } catch {
+    return undefined;
+  }
 }

@@ -1,4 +1,4 @@
-import { loadPeer } from '../../../internal/load-peer.js';
+import { missingDependency } from '../../../internal/load-peer.js';
 import type { QdrantClientLike } from '../../qdrant-api.js';
 import type { QdrantServerAddress, QdrantTarget } from './client-options.js';
 
@@ -25,11 +25,7 @@ export async function connect(target: QdrantTarget, timeoutMs: number): Promise<
 }
 
 export async function connectToServer(address: QdrantServerAddress, timeoutMs: number): Promise<QdrantClientLike> {
-  const { QdrantClient } = await loadPeer(
-    '@qdrant/js-client-rest',
-    'A Qdrant server',
-    () => import('@qdrant/js-client-rest'),
-  );
+  const { QdrantClient } = await loadQdrant();
   return new QdrantClient({
     host: address.host,
     port: address.port,
@@ -41,4 +37,12 @@ export async function connectToServer(address: QdrantServerAddress, timeoutMs: n
     // Otherwise the constructor makes a request of its own and prints what it thinks of the answer.
     checkCompatibility: false,
   });
+}
+
+async function loadQdrant() {
+  try {
+    return await import('@qdrant/js-client-rest');
+  } catch (error) {
+    throw missingDependency('@qdrant/js-client-rest', 'A Qdrant server', error);
+  }
 }

@@ -1,4 +1,5 @@
 import { AiProviderError } from '../../../../errors.js';
+import { missingDependency } from '../../../../internal/load-peer.js';
 import type { HubSettings } from './hub-settings.js';
 
 const maxRedirects = 5;
@@ -80,7 +81,15 @@ function unavailable(reason: string, isRetryable: boolean, cause?: unknown): AiP
 
 async function fetchFor({ proxy }: HubSettings): Promise<typeof fetch> {
   if (proxy === undefined) return fetch;
-  const undici = await import('undici');
+  const undici = await loadUndici();
   const dispatcher = new undici.ProxyAgent(proxy);
   return ((url: URL, init: object) => undici.fetch(url, { ...init, dispatcher })) as unknown as typeof fetch;
+}
+
+async function loadUndici() {
+  try {
+    return await import('undici');
+  } catch (error) {
+    throw missingDependency('undici', 'A download through a proxy', error);
+  }
 }

@@ -1,0 +1,29 @@
+import { type Loaders, missingDependency, requirePeers } from '../../../internal/load-peer.js';
+
+const neededFor = 'Local embedding';
+
+export async function loadTokenizers() {
+  try {
+    return await import('@huggingface/tokenizers');
+  } catch (error) {
+    throw missingDependency('@huggingface/tokenizers', neededFor, error);
+  }
+}
+
+export async function loadOnnxRuntime() {
+  try {
+    return await import('onnxruntime-node');
+  } catch (error) {
+    throw missingDependency('onnxruntime-node', neededFor, error);
+  }
+}
+
+const loaders: Loaders = { '@huggingface/tokenizers': loadTokenizers, 'onnxruntime-node': loadOnnxRuntime };
+
+/**
+ * @param weightsPackage - The package with the model's weights, if there is one; without it they are downloaded.
+ * @throws `MissingDependencyError` with all packages that are missing.
+ */
+export function requirePackages(weightsPackage: string | undefined): Promise<void> {
+  return requirePeers(neededFor, loaders, weightsPackage === undefined ? [] : [weightsPackage]);
+}
