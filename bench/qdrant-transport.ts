@@ -66,7 +66,6 @@ async function main(): Promise<void> {
 async function makeVariants(restPort: number, grpcPort: number, dimension: number): Promise<[string, Send][]> {
   const rest = new QdrantClient({ host: '127.0.0.1', port: restPort, checkCompatibility: false });
   const store = new PulseQdrantClient({ host: '127.0.0.1', port: restPort });
-  const rounding = new PulseQdrantClient({ host: '127.0.0.1', port: restPort, roundVectors: true });
   const bare = (toNumbers: (vector: Float32Array) => number[]): Send =>
     inWindow((part) =>
       rest.upsert('client_7_docs', {
@@ -81,13 +80,6 @@ async function makeVariants(restPort: number, grpcPort: number, dimension: numbe
       async (vectors) => {
         const records = vectors.map((vector, recordId) => ({ recordId, vector, metadata: { title: 'a passage' } }));
         await store.upsertVectorsBatch(tenantId, `docs_${dimension}`, records);
-      },
-    ],
-    [
-      'PulseQdrantClient with roundVectors',
-      async (vectors) => {
-        const records = vectors.map((vector, recordId) => ({ recordId, vector, metadata: { title: 'a passage' } }));
-        await rounding.upsertVectorsBatch(tenantId, `docs_${dimension}`, records);
       },
     ],
     [

@@ -1,14 +1,16 @@
+import { onAbort } from './on-abort.js';
+
 export interface DeadlineOptions {
   readonly timeoutMs: number;
   /** Any of these ends the wait; its reason is thrown untouched. */
   readonly signals: readonly (AbortSignal | undefined)[];
-  /** Made when the time is up. */
+  /** Makes the error when the time is up. */
   readonly timeoutError: () => Error;
 }
 
 /**
- * Waits for `run` no longer than `timeoutMs` and no longer than every signal allows, also if `run` itself cannot be
- * stopped. The signal that `run` gets ends with the wait.
+ * Waits for `run` no longer than `timeoutMs` and no longer than every signal allows, also if `run` itself cannot be stopped. The signal
+ * that `run` gets ends with the wait.
  */
 export async function withDeadline<Value>(
   run: (signal: AbortSignal) => Promise<Value>,
@@ -18,17 +20,16 @@ export async function withDeadline<Value>(
   for (const signal of signals) signal.throwIfAborted();
 
   const controller = new AbortController();
-  const forward = (event: Event): void => controller.abort((event.target as AbortSignal).reason);
   // Listeners of our own instead of AbortSignal.any(), which leaks on Node 20 if a source lives long.
-  for (const signal of signals) signal.addEventListener('abort', forward, { once: true });
+  const endings = signals.map((signal) => onAbort(signal, (reason) => controller.abort(reason)));
   const timer = setTimeout(() => controller.abort(options.timeoutError()), options.timeoutMs);
   const ended = new Promise<never>((_, reject) => {
-    controller.signal.addEventListener('abort', () => reject(controller.signal.reason), { once: true });
+    onAbort(controller.signal, reject);
   });
   try {
     return await Promise.race([run(controller.signal), ended]);
   } finally {
     clearTimeout(timer);
-    for (const signal of signals) signal.removeEventListener('abort', forward);
+    for (const end of endings) end();
   }
 }

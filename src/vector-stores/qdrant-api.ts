@@ -1,6 +1,6 @@
 /**
  * The part of `@qdrant/js-client-rest`'s `QdrantClient` that this library calls: only what its lines 1.18 and 1.19 both have. The real
- * client satisfies it, and so does the local engine, so that a test, a host or another transport can stand in for either.
+ * client satisfies it, and so does the local engine; a test, a host or another transport can replace either.
  *
  * Requests and responses are in Qdrant's REST form (https://api.qdrant.tech), loosely typed on purpose: our types must compile where
  * the optional peer is not installed.
@@ -21,7 +21,6 @@ export interface QdrantClientLike {
   versionInfo(): Promise<{ version: string }>;
 
   getCollections(): Promise<{ collections: { name: string }[] }>;
-  collectionExists(collectionName: string): Promise<{ exists: boolean }>;
   getCollection(collectionName: string): Promise<QdrantResponse>;
   createCollection(collectionName: string, request: QdrantRequest): Promise<boolean>;
   updateCollection(collectionName: string, request: QdrantRequest): Promise<boolean>;
@@ -31,20 +30,40 @@ export interface QdrantClientLike {
   updateCollectionAliases(request: QdrantRequest): Promise<boolean>;
 
   upsert(collectionName: string, request: QdrantRequest): Promise<QdrantResponse>;
-  delete(collectionName: string, request: QdrantRequest): Promise<QdrantResponse>;
+  delete(collectionName: string, request: QdrantRequest, options?: QdrantCallOptions): Promise<QdrantResponse>;
 
-  query(collectionName: string, request: QdrantRequest): Promise<{ points: QdrantPoint[] }>;
-  queryBatch(collectionName: string, request: QdrantRequest): Promise<{ points: QdrantPoint[] }[]>;
+  query(
+    collectionName: string,
+    request: QdrantRequest,
+    options?: QdrantCallOptions,
+  ): Promise<{ points: QdrantPoint[] }>;
+  queryBatch(
+    collectionName: string,
+    request: QdrantRequest,
+    options?: QdrantCallOptions,
+  ): Promise<{ points: QdrantPoint[] }[]>;
   queryGroups(
     collectionName: string,
     request: QdrantRequest,
+    options?: QdrantCallOptions,
   ): Promise<{ groups: { id: string | number; hits: QdrantPoint[] }[] }>;
   scroll(
     collectionName: string,
     request: QdrantRequest,
+    options?: QdrantCallOptions,
   ): Promise<{ points: QdrantPoint[]; next_page_offset?: unknown }>;
-  count(collectionName: string, request: QdrantRequest): Promise<{ count: number }>;
-  facet(collectionName: string, request: QdrantRequest): Promise<{ hits: { value: unknown; count: number }[] }>;
+  count(collectionName: string, request: QdrantRequest, options?: QdrantCallOptions): Promise<{ count: number }>;
+  facet(
+    collectionName: string,
+    request: QdrantRequest,
+    options?: QdrantCallOptions,
+  ): Promise<{ hits: { value: unknown; count: number }[] }>;
+}
+
+/** What a request may take besides its body. The real client has no such argument and ignores it. */
+export interface QdrantCallOptions {
+  /** Aborted when nobody waits for the answer any more: by the caller, or at the deadline. A long scan should end then. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: structural counterpart of generated types

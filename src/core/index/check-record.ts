@@ -105,7 +105,10 @@ function copyJson(value: unknown, path: string, position: number, depth: number)
     requireWellFormed(value, path, position);
     return value;
   }
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  if (typeof value === 'number' && Number.isFinite(value)) {
+    requireExact(value, path, position);
+    return value;
+  }
   if (Array.isArray(value)) {
     requireDepth(depth, position);
     return Object.freeze(
@@ -128,6 +131,15 @@ function copyObject(value: unknown, path: string, position: number, depth: numbe
   // fromEntries defines properties: assigning a key `__proto__` would change the copy's prototype instead.
   return Object.freeze(
     Object.fromEntries(entries.map(([key, entry]) => [key, copyJson(entry, `${path}.${key}`, position, depth + 1)])),
+  );
+}
+
+/** Between 2^53 and 10^21 JSON has all digits of an integer and JavaScript has not: a server would store, and index, another one. */
+function requireExact(value: number, path: string, position: number): void {
+  if (!Number.isInteger(value) || Number.isSafeInteger(value) || Math.abs(value) >= 1e21) return;
+  throw new InvalidInputError(
+    `Expected \`${path}\` of the record at position ${position} to be an integer below 2^53, got ${value}, which would change on its way to a server. Store it as a string.`,
+    { position },
   );
 }
 

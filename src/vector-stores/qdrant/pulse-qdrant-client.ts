@@ -62,7 +62,8 @@ import {
   requireLimit,
   type VectorSearchOptions,
 } from './search/search-options.js';
-import { hasCondition } from './tenancy/filter-shape.js';
+import { reachOf } from './tenancy/filter-groups.js';
+import { requireFilter } from './tenancy/filter-shape.js';
 import { requireKeyPath } from './tenancy/filter-values.js';
 import { type CollectionMode, collectionName } from './tenancy/naming.js';
 import { optionsFromEnv, type PulseQdrantClientOptions, resolveOptions } from './wire/client-options.js';
@@ -463,9 +464,12 @@ export class PulseQdrantClient implements VectorStore {
     filter: Readonly<Record<string, unknown>>,
     options: CallOptions = {},
   ): Promise<void> {
-    const checked = checkFilter(filter ?? null) as Record<string, unknown>;
-    if (!hasCondition(checked)) {
-      throw new InvalidInputError('Expected `filter` to have a condition. To remove all records, use dropCollection.');
+    const checked = requireFilter(filter);
+    if (reachOf(checked) === 'all') {
+      throw new InvalidInputError(
+        'Expected `filter` to ask something of a record: this one is true of all, as `{}` and an alternative of nothing are. ' +
+          'To remove all records, use dropCollection.',
+      );
     }
     await this.#use('delete', tenantId, tableName, options, (collection, signal) =>
       deletePoints(this.#connection, collection, { filter: checked }, signal),

@@ -93,7 +93,7 @@ describe('two processes that create a table in two modes at once', () => {
   it('has the one that shares the table come again while the other one gives way', async () => {
     const local = await openLocal();
     const { client } = dyingClient(local, 0, true, async () => {
-      if ((await local.collectionExists('client_7_docs')).exists) return;
+      if ((await local.getCollections()).collections.some(({ name }) => name === 'client_7_docs')) return;
       const scope = { tenantId: 7, tableName: 'docs', mode: 'collection', collection: 'client_7_docs' } as const;
       const metadata = { ...makeMetadata(scope, undefined), pulse_moving_to: 'collection' };
       await local.createCollection('client_7_docs', { vectors: { size: 2, distance: 'Cosine' }, metadata });

@@ -101,6 +101,7 @@ async function copyTable(
     vectorSize: original.vectorSize,
     embeddingSpace: original.metadata?.pulse_ai_providers.embedding_space ?? undefined,
     hasSparseVectors: original.hasSparseVectors,
+    termWeights: original.hasSparseVectors && !original.weighsTerms ? 'none' : 'idf',
     payloadIndexes: indexesOf(original),
   });
   const copy = await createCollection(target, new CollectionCatalog(target), tenantId, tableName, options, signal);

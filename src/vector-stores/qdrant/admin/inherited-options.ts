@@ -25,6 +25,7 @@ export function optionsLike(model: Collection): QdrantCollectionOptions {
     vectorSize: model.vectorSize,
     embeddingSpace: model.metadata?.pulse_ai_providers.embedding_space ?? undefined,
     hasSparseVectors: model.hasSparseVectors,
+    termWeights: model.hasSparseVectors && !model.weighsTerms ? 'none' : 'idf',
     payloadIndexes: indexesOf(model),
     preset: isSmall ? 'small' : 'standard',
     onDiskVectors: params?.vectors?.on_disk ?? undefined,

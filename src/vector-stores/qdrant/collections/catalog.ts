@@ -17,6 +17,8 @@ export interface Collection {
   readonly scope: TenantScope;
   readonly vectorSize: number;
   readonly hasSparseVectors: boolean;
+  /** Whether a hybrid search weighs terms by their rarity. */
+  readonly weighsTerms: boolean;
   /** Undefined where the collection says nothing about itself. */
   readonly metadata: CollectionMetadata | undefined;
   /** What the server said, for those who want more. */
@@ -136,7 +138,15 @@ export class CollectionCatalog {
       throw invalidResponse(request, 'one unnamed cosine vector, as this store makes collections');
     }
     const hasSparseVectors = typeof sparse_vectors === 'object' && sparse_vectors !== null && 'text' in sparse_vectors;
-    return { scope: { ...scope, collection }, vectorSize: vectors.size, hasSparseVectors, metadata, response };
+    const weighsTerms = hasSparseVectors && sparse_vectors.text?.modifier === 'idf';
+    return {
+      scope: { ...scope, collection },
+      vectorSize: vectors.size,
+      hasSparseVectors,
+      weighsTerms,
+      metadata,
+      response,
+    };
   }
 
   /** The collection that an alias leads to; a name that is no alias is a collection's own. */

@@ -131,6 +131,8 @@ async function adopt(
   const { scope } = own;
   const shared = await catalog.findInMode(scope.tenantId, scope.tableName, 'shared', signal);
   if (shared !== undefined) await requireNoPoints(connection, shared, own, signal);
+  // A server in strict mode counts only by fields with an index.
+  await createIndexes(connection, own, {}, signal);
   const count = await countRecords(connection, own, undefined, signal);
   const metadata = { ...makeMetadata(scope, count === 0 ? embeddingSpace : undefined), pulse_adopted: true };
   await connection.request({ operation: 'writing the metadata', scope, signal }, (client) =>

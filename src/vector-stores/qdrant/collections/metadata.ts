@@ -75,3 +75,17 @@ export function readMetadata(scope: TenantScope, value: unknown): CollectionMeta
 function ownerOf({ mode, tenantId }: TenantScope): number | null {
   return mode === 'shared' ? null : tenantId;
 }
+
+/**
+ * Whether a collection may hold points that the platform stored: under random ids, a new one each time a record was stored, so that only
+ * `record_id` tells whose record they are. That is so in one that the platform made; to look for them anywhere else would read every payload.
+ */
+export function mayHoldPlatformPoints({
+  scope,
+  metadata,
+}: {
+  readonly scope: TenantScope;
+  readonly metadata: CollectionMetadata | undefined;
+}): boolean {
+  return scope.mode === 'collection' && (metadata === undefined || metadata.pulse_adopted === true);
+}

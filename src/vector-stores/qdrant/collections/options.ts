@@ -2,6 +2,7 @@ import { reservedKeys } from '../../../core/index/check-record.js';
 import type { CreateCollectionOptions } from '../../../core/ports/vector-store.js';
 import { InvalidInputError } from '../../../errors.js';
 import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../../internal/validate.js';
+import { requireKeyPath } from '../tenancy/filter-values.js';
 import type { CollectionMode } from '../tenancy/naming.js';
 import type { TenantScope } from '../tenancy/tenant-scope.js';
 import { makeMetadata } from './metadata.js';
@@ -26,6 +27,11 @@ export interface QdrantCollectionOptions extends CreateCollectionOptions {
   readonly payloadIndexes?: Readonly<Record<string, PayloadIndexType>> | undefined;
   /** Whether records may have a `sparseVector` beside the dense one, for `searchHybrid`. @default false */
   readonly hasSparseVectors?: boolean | undefined;
+  /**
+   * How `searchHybrid` weighs the terms of sparse vectors. `idf`: rare ones more, counted among the tenant's own records, which in the mode
+   * `shared` takes a server of 1.19 or later. `none`: by the vectors' own values. Fixed at creation. @default 'idf'
+   */
+  readonly termWeights?: 'idf' | 'none' | undefined;
   readonly onDiskVectors?: boolean | undefined;
   readonly onDiskPayload?: boolean | undefined;
   readonly quantization?: Quantization | undefined;
@@ -91,6 +97,7 @@ export interface CheckedCollectionOptions extends Storage {
   readonly mode: CollectionMode | undefined;
   readonly isSmall: boolean;
   readonly hasSparseVectors: boolean;
+  readonly termWeights: 'idf' | 'none';
   readonly payloadIndexes: Readonly<Record<string, PayloadIndexType>>;
 }
 
@@ -107,6 +114,7 @@ export function checkCollectionOptions(options: QdrantCollectionOptions): Checke
         : (oneOf(options.mode, ['collection', 'shared'], 'mode') as CollectionMode),
     isSmall: preset === 'small',
     hasSparseVectors: optionalBoolean(options.hasSparseVectors, 'hasSparseVectors') ?? false,
+    termWeights: oneOf(options.termWeights ?? 'idf', ['idf', 'none'], 'termWeights') as 'idf' | 'none',
     payloadIndexes: requirePayloadIndexes(options.payloadIndexes ?? {}),
     onDiskVectors: optionalBoolean(options.onDiskVectors, 'onDiskVectors') ?? presets[preset].onDiskVectors,
     onDiskPayload: optionalBoolean(options.onDiskPayload, 'onDiskPayload') ?? presets[preset].onDiskPayload,
@@ -129,7 +137,7 @@ export function collectionRequest(scope: TenantScope, options: CheckedCollection
     options;
   return {
     vectors: { size: options.vectorSize, distance: 'Cosine', ...given({ on_disk: onDiskVectors }) },
-    ...(options.hasSparseVectors ? { sparse_vectors: { [sparseVectorName]: { modifier: 'idf' } } } : {}),
+    ...(options.hasSparseVectors ? { sparse_vectors: { [sparseVectorName]: { modifier: options.termWeights } } } : {}),
     hnsw_config: scope.mode === 'shared' ? tenantHnsw : hnsw,
     ...(options.isSmall ? smallFootprint : {}),
     ...quantizationRequest(quantization),
@@ -165,7 +173,9 @@ function requirePayloadIndexes(value: unknown): Readonly<Record<string, PayloadI
     throw new InvalidInputError(`Expected \`payloadIndexes\` to be an object, got ${describeValue(value)}.`);
   }
   for (const [field, type] of Object.entries(value)) {
-    if (field === '' || (reservedKeys as readonly string[]).includes(field)) {
+    // Compared as a server does, which takes `"client_id"` for `client_id`: its index would replace the one that keeps tenants apart.
+    const [, quoted, plain] = /^(?:"([^"]*)"|([^.[]*))/.exec(requireKeyPath(field, 'a field of payloadIndexes')) ?? [];
+    if ((reservedKeys as readonly string[]).includes(quoted ?? plain ?? '')) {
       throw new InvalidInputError(`Expected the fields of \`payloadIndexes\` to be metadata fields, not \`${field}\`.`);
     }
     oneOf(type, payloadIndexTypes, `payloadIndexes.${field}`);

@@ -13,7 +13,7 @@ export async function deletePoints(
   const { scope } = collection;
   const conditions = what.condition === undefined ? [] : [what.condition];
   const filter = tenantFilter(scope, what.filter, ...conditions);
-  await connection.change({ operation: 'delete', scope, signal }, (client) =>
-    client.delete(scope.collection, { wait: true, filter }),
+  await connection.change({ operation: 'delete', scope, signal }, (client, _, signal) =>
+    client.delete(scope.collection, { wait: true, filter }, { signal }),
   );
 }

@@ -1,17 +1,10 @@
 import type { Collection } from '../collections/catalog.js';
+import { mayHoldPlatformPoints } from '../collections/metadata.js';
 import { pointId } from '../tenancy/naming.js';
 import { type QdrantCondition, tenantFilter } from '../tenancy/tenant-scope.js';
 import type { QdrantConnection } from '../wire/connection.js';
 
 type RecordId = string | number;
-
-/**
- * Whether a collection may hold points that the platform stored: under random ids, a new one each time a record was stored, so that only
- * `record_id` tells whose record they are. That is so in one that the platform made; to look for them anywhere else would read every payload.
- */
-function mayHoldPlatformPoints({ scope, metadata }: Pick<Collection, 'scope' | 'metadata'>): boolean {
-  return scope.mode === 'collection' && (metadata === undefined || metadata.pulse_adopted === true);
-}
 
 /** True of all points of these records, whoever stored them. */
 export function recordCondition(collection: Collection, recordIds: readonly RecordId[]): QdrantCondition {

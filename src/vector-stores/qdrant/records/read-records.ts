@@ -68,14 +68,15 @@ export async function readPage(
   signal: AbortSignal | undefined,
 ): Promise<Page> {
   const request = { operation: 'reading records', scope, signal };
-  const response = await connection.request(request, (client) =>
-    client.scroll(scope.collection, {
-      filter: tenantFilter(scope, read.filter, ...(read.conditions ?? [])),
-      limit: read.limit ?? pageSize,
-      ...(read.offset === undefined ? {} : { offset: read.offset }),
-      with_payload: read.payloadKeys === undefined ? true : { include: read.payloadKeys },
-      with_vector: read.withVectors,
-    }),
+  const body = {
+    filter: tenantFilter(scope, read.filter, ...(read.conditions ?? [])),
+    limit: read.limit ?? pageSize,
+    ...(read.offset === undefined ? {} : { offset: read.offset }),
+    with_payload: read.payloadKeys === undefined ? true : { include: read.payloadKeys },
+    with_vector: read.withVectors,
+  };
+  const response = await connection.request(request, (client, _, signal) =>
+    client.scroll(scope.collection, body, { signal }),
   );
   if (!Array.isArray(response.points)) throw invalidResponse(connection.describe(request), 'points');
   return { points: response.points, nextOffset: response.next_page_offset ?? undefined };
@@ -157,8 +158,9 @@ export async function countRecords(
   signal: AbortSignal | undefined,
 ): Promise<number> {
   const request = { operation: 'counting', scope, signal };
-  const { count } = await connection.request(request, (client) =>
-    client.count(scope.collection, { filter: tenantFilter(scope, filter), exact: true }),
+  const body = { filter: tenantFilter(scope, filter), exact: true };
+  const { count } = await connection.request(request, (client, _, signal) =>
+    client.count(scope.collection, body, { signal }),
   );
   if (typeof count !== 'number') throw invalidResponse(connection.describe(request), 'a count');
   return count;
@@ -173,13 +175,9 @@ export async function countValues(
   signal: AbortSignal | undefined,
 ): Promise<FacetValue[]> {
   const request = { operation: 'counting values', scope, signal };
-  const { hits } = await connection.request(request, (client) =>
-    client.facet(scope.collection, {
-      key: field,
-      filter: tenantFilter(scope, options.filter),
-      limit: options.limit,
-      exact: true,
-    }),
+  const body = { key: field, filter: tenantFilter(scope, options.filter), limit: options.limit, exact: true };
+  const { hits } = await connection.request(request, (client, _, signal) =>
+    client.facet(scope.collection, body, { signal }),
   );
   if (!Array.isArray(hits)) throw invalidResponse(connection.describe(request), 'values');
   return hits.map(({ value, count }) => ({ value: value as FacetValue['value'], count }));

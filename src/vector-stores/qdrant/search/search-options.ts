@@ -2,7 +2,7 @@ import type { SearchOptions, SparseVector } from '../../../core/ports/vector-sto
 import { InvalidInputError } from '../../../errors.js';
 import { requireOptions } from '../../../internal/call-options.js';
 import { describeValue, requirePositiveInteger } from '../../../internal/validate.js';
-import { requireFilter } from '../tenancy/filter-shape.js';
+import { type CheckedFilter, requireFilter } from '../tenancy/filter-shape.js';
 import { requireKeyPath } from '../tenancy/filter-values.js';
 import { requireSparseVector, requireVector } from '../wire/vectors.js';
 
@@ -53,8 +53,7 @@ export interface CheckedSearch {
   readonly scoreThreshold: number;
   readonly withVectors: boolean;
   readonly exact: boolean;
-  /** Checked, and checked again where it goes into a request. */
-  readonly filter: unknown;
+  readonly filter: CheckedFilter | undefined;
 }
 
 /** @throws {@link InvalidInputError} before any I/O. */
@@ -116,7 +115,7 @@ export function checkHybridSearch(
 }
 
 /** @throws {@link InvalidInputError} unless `filter` is undefined or has Qdrant's form. */
-export function checkFilter(filter: unknown): unknown {
+export function checkFilter(filter: unknown): CheckedFilter | undefined {
   return filter === undefined ? undefined : requireFilter(filter);
 }
 

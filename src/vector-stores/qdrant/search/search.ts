@@ -2,7 +2,7 @@ import type { SimilarRecord } from '../../../core/ports/vector-store.js';
 import type { QdrantPoint, QdrantRequest } from '../../qdrant-api.js';
 import { type Collection, requireDimension } from '../collections/catalog.js';
 import { sparseVectorName } from '../collections/options.js';
-import { requireSparseSupport } from '../collections/sparse-support.js';
+import { requireSparseSupport, termCorpus } from '../collections/sparse-support.js';
 import { requireOwnPayload } from '../tenancy/payload.js';
 import { type TenantScope, tenantFilter } from '../tenancy/tenant-scope.js';
 import type { QdrantConnection } from '../wire/connection.js';
@@ -18,9 +18,9 @@ const oversampling = 2;
 /** The most bytes that a search takes in a request beside its vector and the caller's filter. */
 const fixedBytes = 500;
 
-/** A hit; its vector is there where it was asked for. */
+/** A hit, with its vector if that was asked for. */
 export interface VectorHit extends SimilarRecord {
-  /** Of length 1, whatever its length when it was stored. */
+  /** Has length 1, whatever its length when it was stored. */
   readonly vector?: Float32Array;
 }
 
@@ -38,8 +38,8 @@ export async function searchSimilar(
 ): Promise<VectorHit[]> {
   const { scope } = collection;
   const request = { operation: 'search', scope, signal };
-  const response = await connection.request(request, (client, toWire) =>
-    client.query(scope.collection, searchRequest(collection, search, toWire)),
+  const response = await connection.request(request, (client, toWire, signal) =>
+    client.query(scope.collection, searchRequest(collection, search, toWire), { signal }),
   );
   return toHits(connection, scope, response);
 }
@@ -53,11 +53,10 @@ export async function searchBatch(
 ): Promise<VectorHit[][]> {
   const { scope } = collection;
   const request = { operation: 'batch search', scope, signal };
-  const responses = await connection.request(request, (client, toWire) =>
-    client.queryBatch(scope.collection, {
-      searches: searches.map((search) => searchRequest(collection, search, toWire)),
-    }),
-  );
+  const responses = await connection.request(request, (client, toWire, signal) => {
+    const body = { searches: searches.map((search) => searchRequest(collection, search, toWire)) };
+    return client.queryBatch(scope.collection, body, { signal });
+  });
   if (!Array.isArray(responses) || responses.length !== searches.length) {
     throw invalidResponse(connection.describe(request), 'as many results as searches');
   }
@@ -83,9 +82,10 @@ export async function searchGroups(
 ): Promise<HitGroup[]> {
   const { scope } = collection;
   const request = { operation: 'group search', scope, signal };
-  const { groups } = await connection.request(request, (client, toWire) => {
-    const { offset: _, ...body } = searchRequest(collection, search, toWire);
-    return client.queryGroups(scope.collection, { ...body, group_by: groupBy, group_size: groupSize });
+  const { groups } = await connection.request(request, (client, toWire, signal) => {
+    const { offset: _, ...request } = searchRequest(collection, search, toWire);
+    const body = { ...request, group_by: groupBy, group_size: groupSize };
+    return client.queryGroups(scope.collection, body, { signal });
   });
   if (!Array.isArray(groups)) throw invalidResponse(connection.describe(request), 'groups');
   return groups.map(({ id, hits }) => ({ id, hits: toHits(connection, scope, { points: hits }) }));
@@ -103,24 +103,25 @@ export async function searchHybrid(
   requireDimension(collection, search.vector.length);
   // In each branch and around them: a branch without the tenant would let others' points push the tenant's own out of its list.
   const filter = tenantFilter(scope, search.filter);
-  const response = await connection.request({ operation: 'hybrid search', scope, signal }, (client, toWire) =>
-    client.query(scope.collection, {
-      prefetch: [
-        {
-          query: toWire(search.vector),
-          filter,
-          limit: hybridDepth,
-          params: searchParams(collection, search),
-        },
-        { query: search.sparseVector, using: sparseVectorName, filter, limit: hybridDepth },
-      ],
-      query: { fusion: search.fusion },
-      filter,
-      limit: search.limit,
-      offset: search.offset,
-      with_payload: true,
-      with_vector: search.withVectors,
-    }),
+  const sparse = { query: search.sparseVector, using: sparseVectorName, filter, limit: hybridDepth };
+  const corpus = await termCorpus(connection, collection, signal);
+  const response = await connection.request({ operation: 'hybrid search', scope, signal }, (client, toWire, signal) =>
+    client.query(
+      scope.collection,
+      {
+        prefetch: [
+          { query: toWire(search.vector), filter, limit: hybridDepth, params: searchParams(collection, search) },
+          corpus === undefined ? sparse : { ...sparse, params: { idf: { corpus } } },
+        ],
+        query: { fusion: search.fusion },
+        filter,
+        limit: search.limit,
+        offset: search.offset,
+        with_payload: true,
+        with_vector: search.withVectors,
+      },
+      { signal },
+    ),
   );
   return toHits(connection, scope, response);
 }

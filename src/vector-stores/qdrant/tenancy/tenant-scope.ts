@@ -25,9 +25,9 @@ export function tenantValue({ tenantId, mode }: Pick<TenantScope, 'tenantId' | '
 
 /**
  * The filter of a request: the one place where the tenant comes in. The tenant is an outer `must`, and a caller's filter is one more condition
- * beside it: whatever that says, with any nesting of `should` and `must_not`, it can only narrow.
+ * next to it: whatever that says, with any nesting of `should` and `must_not`, it can only narrow.
  *
- * @param callerFilter - Unchecked; a copy of its known parts goes into the request, never the object itself.
+ * @param callerFilter - Checked here unless `requireFilter` made it. A copy of its known parts goes into the request, never the object itself.
  * @throws `InvalidInputError` for a filter with a key or value that Qdrant's filter form does not have.
  */
 export function tenantFilter(

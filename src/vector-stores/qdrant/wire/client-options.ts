@@ -3,19 +3,20 @@ import { AiProviderError, InvalidInputError } from '../../../errors.js';
 import { requireOptions } from '../../../internal/call-options.js';
 import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../../internal/validate.js';
 import type { QdrantClientLike } from '../../qdrant-api.js';
+import type { Clock } from './clock.js';
 
 /** Where the vectors are: a Qdrant server, this process, or a client of your own. Exactly one of `url`, `host`, `location` and `client`. */
 export interface PulseQdrantClientOptions {
   /**
-   * A server's address, with a path where it stands behind a prefix: `https://qdrant.example.com/vectors`. Without a port, `https` means
+   * A server's address, with a path if it is behind a prefix: `https://qdrant.example.com/vectors`. Without a port, `https` means
    * 443 and `http` 6333.
    */
   readonly url?: string | undefined;
-  /** A server's host name or address. @default 'localhost', where nothing else is said */
+  /** A server's host name or address. @default 'localhost', if no other place is given */
   readonly host?: string | undefined;
   /** The port that goes with `host`, or with a `url` that has none. @default 6333 */
   readonly port?: number | undefined;
-  /** Whether `host` speaks TLS. @default true where there is an `apiKey` and the host is not this machine */
+  /** Whether `host` speaks TLS. @default true if there is an `apiKey` and the host is not this machine */
   readonly https?: boolean | undefined;
   /** An API key or a JWT of the server. Never logged, never in an error. */
   readonly apiKey?: string | undefined;
@@ -29,15 +30,17 @@ export interface PulseQdrantClientOptions {
   /** A client of your own; it is used as it is and never closed. */
   readonly client?: QdrantClientLike | undefined;
   /**
-   * Whether vectors go out with 6 decimals: a similarity moves by less than 1e-6 and requests get half as long. Vectors shorter than 0.5 go out as
-   * they are. bench/README.md has recall and speed. @default false
+   * Whether a server may compress its answers. That pays on slow links only: a server nearby sends a compressed answer in pieces, and each
+   * search then waits about 40 ms for the second one. @default false
    */
-  readonly roundVectors?: boolean | undefined;
+  readonly compression?: boolean | undefined;
   /**
    * How long a call of one answer may take, such as a search, and each request of a longer one, such as an upsert; retries included, in
    * milliseconds. @default 120_000
    */
   readonly timeoutMs?: number | undefined;
+  /** @internal For tests. */
+  readonly clock?: Clock | undefined;
 }
 
 export interface QdrantServerAddress {
@@ -47,6 +50,7 @@ export interface QdrantServerAddress {
   /** A path such as `/vectors`, or nothing. */
   readonly prefix: string | undefined;
   readonly apiKey: string | undefined;
+  readonly compression: boolean;
 }
 
 export type QdrantTarget =
@@ -58,13 +62,13 @@ export interface ResolvedOptions {
   readonly apiKeyForTenant: PulseQdrantClientOptions['apiKeyForTenant'];
   readonly target: QdrantTarget;
   readonly timeoutMs: number;
-  readonly roundVectors: boolean;
+  readonly clock: Clock | undefined;
 }
 
 const defaultPort = 6333;
 const defaultTimeoutMs = 120_000;
 const places = ['url', 'host', 'location', 'client'] as const;
-const serverOnly = ['port', 'https', 'apiKey', 'apiKeyForTenant'] as const;
+const serverOnly = ['port', 'https', 'apiKey', 'apiKeyForTenant', 'compression'] as const;
 
 /** @throws {@link InvalidInputError} for options that contradict each other or have the wrong form. */
 export function resolveOptions(options: PulseQdrantClientOptions): ResolvedOptions {
@@ -78,8 +82,8 @@ export function resolveOptions(options: PulseQdrantClientOptions): ResolvedOptio
   return {
     target: resolveTarget(options),
     apiKeyForTenant: requireFunction(options.apiKeyForTenant, 'apiKeyForTenant'),
-    roundVectors: requireBoolean(options.roundVectors ?? false, 'roundVectors'),
     timeoutMs: requireTimeout(options.timeoutMs ?? defaultTimeoutMs),
+    clock: options.clock,
   };
 }
 
@@ -106,24 +110,34 @@ function resolveTarget(options: PulseQdrantClientOptions): QdrantTarget {
 /** Now, since the host may go to another folder before the engine is opened. */
 function resolveLocation(location: unknown): string {
   const given = requireNonEmptyString(location, 'location');
-  return given === ':memory:' ? given : resolve(given);
+  if (given === ':memory:') return given;
+  // Mistyped, these would become folders of such names.
+  if (given.trim() !== '' && given.trim().toLowerCase() !== ':memory:') return resolve(given);
+  throw new InvalidInputError("Expected `location` to be a folder, or ':memory:' in lower case without blanks.");
 }
 
 function resolveAddress(options: PulseQdrantClientOptions): QdrantServerAddress {
   const apiKey = options.apiKey === undefined ? undefined : requireNonEmptyString(options.apiKey, 'apiKey');
   const port = options.port === undefined ? undefined : requirePort(options.port, 'port');
+  const compression = requireBoolean(options.compression ?? false, 'compression');
   if (options.url !== undefined) {
-    if (options.https !== undefined)
-      throw new InvalidInputError('Leave out `https` beside `url`, which says it itself.');
-    return { ...parseUrl(options.url, port), apiKey };
+    if (options.https !== undefined) throw new InvalidInputError('Leave out `https` with `url`, whose scheme says it.');
+    return { ...parseUrl(options.url, port), apiKey, compression };
   }
   const host = requireHost(options.host ?? 'localhost');
   const sendsKey = apiKey !== undefined || options.apiKeyForTenant !== undefined;
   const https = options.https ?? (sendsKey && !isThisMachine(host));
-  return { https: requireBoolean(https, 'https'), host, port: port ?? defaultPort, prefix: undefined, apiKey };
+  return {
+    https: requireBoolean(https, 'https'),
+    host,
+    port: port ?? defaultPort,
+    prefix: undefined,
+    apiKey,
+    compression,
+  };
 }
 
-function parseUrl(value: unknown, portOption: number | undefined): Omit<QdrantServerAddress, 'apiKey'> {
+function parseUrl(value: unknown, portOption: number | undefined): Omit<QdrantServerAddress, 'apiKey' | 'compression'> {
   const text = requireNonEmptyString(value, 'url');
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:';

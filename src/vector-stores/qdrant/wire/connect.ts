@@ -31,8 +31,11 @@ export async function connectToServer(address: QdrantServerAddress, timeoutMs: n
     port: address.port,
     https: address.https,
     ...(address.prefix === undefined ? {} : { prefix: address.prefix }),
-    // As a header: given as `apiKey` it makes the client print a warning on plain http.
-    ...(address.apiKey === undefined ? {} : { headers: { 'api-key': address.apiKey } }),
+    headers: {
+      ...(address.compression ? {} : { 'accept-encoding': 'identity' }),
+      // As a header: given as `apiKey` it makes the client print a warning on plain http.
+      ...(address.apiKey === undefined ? {} : { 'api-key': address.apiKey }),
+    },
     timeout: timeoutMs,
     // Otherwise the constructor makes a request of its own and prints what it thinks of the answer.
     checkCompatibility: false,

@@ -1,16 +1,17 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import pRetry from 'p-retry';
 import { AiProviderError, VectorStoreError } from '../../../errors.js';
 import { memoizeAsync } from '../../../internal/memoize-async.js';
+import { rejectOnAbort } from '../../../internal/reject-on-abort.js';
 import { withDeadline } from '../../../internal/with-deadline.js';
 import type { QdrantClientLike } from '../../qdrant-api.js';
 import type { TenantScope } from '../tenancy/tenant-scope.js';
 import type { ResolvedOptions } from './client-options.js';
+import { type Clock, systemClock } from './clock.js';
 import { connect } from './connect.js';
 import { deadlineError, type FailedRequest, failed, invalidResponse, toVectorStoreError } from './qdrant-errors.js';
 import { TenantClients } from './tenant-clients.js';
 import { type ToWireVector, wireVectors } from './vectors.js';
 
+/** How often a request is sent again to a server that is out of reach. A busy one is waited for until the deadline. */
 const retries = 3;
 const firstBackoffMs = 200;
 const longestBackoffMs = 2_000;
@@ -21,27 +22,37 @@ export interface RequestOptions {
   /** Whose points it touches. Undefined for what is about the whole server. */
   readonly scope?: Pick<TenantScope, 'tenantId' | 'collection'> | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Called before the request is sent again, and may throw: a write must not go to a place that its table has left since. */
+  readonly beforeRetry?: (() => Promise<void>) | undefined;
 }
 
-/** Makes one request; `toWire` is for the vectors in it. */
-export type SendRequest<Value> = (client: QdrantClientLike, toWire: ToWireVector) => Promise<Value>;
+/** Makes one request. `toWire` is for the vectors in it; `signal` ends when nobody waits for the answer any more. */
+export type SendRequest<Value> = (
+  client: QdrantClientLike,
+  toWire: ToWireVector,
+  signal: AbortSignal,
+) => Promise<Value>;
 
 /**
- * Sends requests to Qdrant. Each has a deadline and heeds the caller's signal, which the client itself has not, and is sent again where the
- * server was busy or out of reach: all our requests are idempotent, since point ids derive from their records.
+ * Sends requests to Qdrant. Each has a deadline and honours the caller's signal; the client supports neither. A request that found the server
+ * busy or away is sent again: all our requests are idempotent, since point ids derive from their records.
  */
 export class QdrantConnection {
+  readonly clock: Clock;
   readonly #options: ResolvedOptions;
   readonly #connect;
   readonly #tenantClients: TenantClients | undefined;
   readonly #closing = new AbortController();
+  /** The signals of calls that have a deadline already: their requests need none of their own. */
+  readonly #deadlines = new WeakSet<AbortSignal>();
   #hasConnected = false;
+  #version: string | undefined;
 
   constructor(options: ResolvedOptions) {
     this.#options = options;
-    const { target, apiKeyForTenant, timeoutMs } = options;
-    if (target.kind === 'server' && apiKeyForTenant !== undefined) {
-      this.#tenantClients = new TenantClients(target.address, apiKeyForTenant, timeoutMs);
+    this.clock = options.clock ?? systemClock;
+    if (options.target.kind === 'server' && options.apiKeyForTenant !== undefined) {
+      this.#tenantClients = new TenantClients(options.target.address, options.apiKeyForTenant, options.timeoutMs);
     }
     this.#connect = memoizeAsync(() => {
       this.#hasConnected = true;
@@ -65,25 +76,45 @@ export class QdrantConnection {
     return this.hasTenantKeys && target.kind === 'server' && target.address.apiKey === undefined;
   }
 
+  /** The version of the server. It is asked for until it is enough, since a server may be updated meanwhile, and then remembered. */
+  async serverVersion(isEnough: (version: string) => boolean, signal: AbortSignal | undefined): Promise<string> {
+    if (this.#version !== undefined && isEnough(this.#version)) return this.#version;
+    const request = { operation: 'asking for the version', signal };
+    const { version } = await this.request(request, (client) => client.versionInfo());
+    this.#version = String(version);
+    return this.#version;
+  }
+
   /**
    * @param send - Makes one request; may be called again.
    * @throws `VectorStoreError`; the reason of `signal`, untouched.
    */
   async request<Value>(options: RequestOptions, send: SendRequest<Value>): Promise<Value> {
-    const request = this.describe(options);
-    return this.withinDeadline(options, (signal) =>
-      this.#sendWithRetries(request, send, signal, options.scope?.tenantId),
-    );
+    const { signal } = options;
+    if (signal === undefined || !this.#deadlines.has(signal)) {
+      return this.withinDeadline(options, (limited) => this.request({ ...options, signal: limited }, send));
+    }
+    signal.throwIfAborted();
+    return rejectOnAbort(this.#sendWithRetries(options, send, signal), signal);
   }
 
-  /** Gives all that `run` does together the time of one request, where each of its requests gets the signal. */
-  async withinDeadline<Value>(options: RequestOptions, run: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
+  /** Gives all that `run` does together the time of one request, if each of its requests gets the signal. */
+  async withinDeadline<Value>(
+    options: Omit<RequestOptions, 'beforeRetry'>,
+    run: (signal: AbortSignal) => Promise<Value>,
+  ): Promise<Value> {
     const { timeoutMs } = this.#options;
-    return withDeadline(run, {
-      timeoutMs,
-      signals: [options.signal, this.#closing.signal],
-      timeoutError: () => deadlineError(this.describe(options), timeoutMs),
-    });
+    return withDeadline(
+      (signal) => {
+        this.#deadlines.add(signal);
+        return run(signal);
+      },
+      {
+        timeoutMs,
+        signals: [options.signal, this.#closing.signal],
+        timeoutError: () => deadlineError(this.describe(options), timeoutMs),
+      },
+    );
   }
 
   /**
@@ -96,22 +127,13 @@ export class QdrantConnection {
     throw failed(
       this.describe(options),
       'was accepted but not completed in time; it may still happen, and is safe to send again',
-      {
-        code: 'deadline_exceeded',
-        isRetryable: true,
-      },
+      { code: 'deadline_exceeded', isRetryable: true },
     );
   }
 
-  /** A request, as errors tell of it. */
-  describe({ operation, scope }: RequestOptions): FailedRequest {
+  /** A request, as error messages name it. */
+  describe({ operation, scope }: Pick<RequestOptions, 'operation' | 'scope'>): FailedRequest {
     return { operation, collection: scope?.collection, endpoint: this.endpoint };
-  }
-
-  /** A tenant with a key of its own has a client of its own: the client's way to set headers for one call is lost at its first await. */
-  async #clientFor(tenantId: number | undefined): Promise<QdrantClientLike> {
-    if (tenantId === undefined || this.#tenantClients === undefined) return (await this.#connect()).client;
-    return this.#tenantClients.get(tenantId);
   }
 
   /** Fails what is under way with `aborted_by_close`, and closes what this connection opened. May be called again. */
@@ -125,46 +147,52 @@ export class QdrantConnection {
   }
 
   async #sendWithRetries<Value>(
-    request: FailedRequest,
+    options: RequestOptions,
     send: SendRequest<Value>,
     signal: AbortSignal,
-    tenantId: number | undefined,
   ): Promise<Value> {
-    const attempt = async (): Promise<Value> => {
+    let failures = 0;
+    for (let attempt = 1; ; attempt++) {
       try {
-        const client = await this.#clientFor(tenantId);
-        const value = await send(client, wireVectors(client.acceptsFloat32Array === true, this.#options.roundVectors));
-        if (value === undefined || value === null) throw invalidResponse(request, 'a result');
-        return value;
+        return await this.#send(options, send, signal);
       } catch (error) {
-        throw toVectorStoreError(error, request);
+        signal.throwIfAborted();
+        if (!isBusy(error) && (!isAway(error) || ++failures > retries)) throw error;
+        await this.clock.sleep(backoffMs(error, attempt), signal);
+        await options.beforeRetry?.();
       }
-    };
-    return pRetry(attempt, {
-      retries,
-      minTimeout: firstBackoffMs,
-      randomize: true,
-      signal,
-      // A busy server is waited for until the deadline; one that is out of reach only a few times.
-      shouldConsumeRetry: ({ error }) => !isRateLimited(error),
-      shouldRetry: async ({ error, attemptNumber }) => {
-        if (isRateLimited(error)) await sleep(rateLimitDelayMs(error, attemptNumber), undefined, { signal });
-        return isRateLimited(error) || isUnavailable(error);
-      },
-    });
+    }
+  }
+
+  async #send<Value>(options: RequestOptions, send: SendRequest<Value>, signal: AbortSignal): Promise<Value> {
+    const request = this.describe(options);
+    try {
+      const client = await this.#clientFor(options.scope?.tenantId);
+      const value = await send(client, wireVectors(client.acceptsFloat32Array === true), signal);
+      if (value === undefined || value === null) throw invalidResponse(request, 'a result');
+      return value;
+    } catch (error) {
+      throw toVectorStoreError(error, request);
+    }
+  }
+
+  /** A tenant with a key of its own has a client of its own: the client's way to set headers for one call is lost at its first await. */
+  async #clientFor(tenantId: number | undefined): Promise<QdrantClientLike> {
+    if (tenantId === undefined || this.#tenantClients === undefined) return (await this.#connect()).client;
+    return this.#tenantClients.get(tenantId);
   }
 }
 
-function isRateLimited(error: unknown): error is VectorStoreError {
+function isBusy(error: unknown): error is VectorStoreError {
   return error instanceof VectorStoreError && error.code === 'rate_limited';
 }
 
-function isUnavailable(error: unknown): boolean {
+function isAway(error: unknown): boolean {
   return error instanceof VectorStoreError && error.code === 'unavailable';
 }
 
-/** At least our own back-off, since the client misreads the header. */
-function rateLimitDelayMs(error: VectorStoreError, attempt: number): number {
+/** Doubles with each attempt, and is at least what the server asked for: the client may have misread its header. */
+function backoffMs(error: unknown, attempt: number): number {
   const backoff = Math.min(firstBackoffMs * 2 ** (attempt - 1), longestBackoffMs) * (1 + Math.random());
-  return Math.max(backoff, error.retryAfterMs ?? 0);
+  return Math.max(backoff, isBusy(error) ? (error.retryAfterMs ?? 0) : 0);
 }

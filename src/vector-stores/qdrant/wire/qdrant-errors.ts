@@ -1,3 +1,4 @@
+import { reservedKeys } from '../../../core/index/check-record.js';
 import {
   type AiProviderError,
   isAiProviderError,
@@ -116,11 +117,22 @@ function codeOf(status: number, request: FailedRequest): VectorStoreErrorOptions
   return status >= 500 && status !== insufficientStorage ? 'unavailable' : 'vector_store_failed';
 }
 
+/** What a server in strict mode says of a filter on a field without an index: the field, and no value, is in quotes. */
+const missingIndex = /^(?:Bad request: )?Index required but not found for "([\p{Alphabetic}\p{N}_.[\]-]{1,100})"/u;
+
 /** The server's own words, without what it quotes of the request: a payload or a filter may hold a customer's text. */
 function reasonOf(error: unknown): string | undefined {
   const data = asRecord(asRecord(error).data);
   const reason = asRecord(data.status).error;
   if (typeof reason !== 'string' || reason === '') return undefined;
+  const field = missingIndex.exec(reason)?.[1];
+  if (field !== undefined) {
+    const isOurs = (reservedKeys as readonly string[]).includes(field);
+    const how = isOurs
+      ? 'createCollection makes it, also in a collection that exists'
+      : 'name it in `payloadIndexes` of createCollection';
+    return `its strict mode wants an index of the field ${field}: ${how}`;
+  }
   const unquoted = reason.replace(/"(?:[^"\\]|\\.)*"?/g, '"…"').replace(/[\r\n]+/g, ' ');
   return unquoted.replace(/\.$/, '').slice(0, 300);
 }

@@ -93,31 +93,18 @@ export type ToWireVector = (vector: ArrayLike<number>) => readonly number[] | Fl
 /**
  * How vectors go to a client. One that takes a `Float32Array` gets it; the real one would make it an object with a key for each index, since JSON
  * has no such thing. An array goes out as it came, without a copy.
- *
- * @param isRounded - Whether 6 decimals are enough.
  */
-export function wireVectors(acceptsFloat32Array: boolean, isRounded: boolean): ToWireVector {
-  if (acceptsFloat32Array)
-    return (vector) => (isNumberList(vector) || vector instanceof Float32Array ? vector : Array.from(vector));
-  if (isRounded) return (vector) => (isLong(vector) ? toRoundedNumbers(vector) : Array.from(vector));
+export function wireVectors(acceptsFloat32Array: boolean): ToWireVector {
   return (vector) => {
     if (isNumberList(vector)) return vector;
-    return vector instanceof Float32Array ? toShortNumbers(vector) : Array.from(vector);
+    if (!(vector instanceof Float32Array)) return Array.from(vector);
+    return acceptsFloat32Array ? vector : toShortNumbers(vector);
   };
 }
 
 /** An array of a class of its own, or with a `toJSON`, could be something else on the wire: it is copied. */
 function isNumberList(vector: ArrayLike<number>): vector is readonly number[] {
   return Array.isArray(vector) && Object.getPrototypeOf(vector) === Array.prototype && !('toJSON' in vector);
-}
-
-/** Whether a vector is long enough for 6 decimals: rounding a short one would turn it, or leave nothing of it. */
-function isLong(vector: ArrayLike<number>): boolean {
-  return squaredLengthOf(vector) > 0.25;
-}
-
-function toRoundedNumbers(vector: ArrayLike<number>): number[] {
-  return Array.from(vector, (value) => Math.round(value * 1e6) / 1e6);
 }
 
 /**

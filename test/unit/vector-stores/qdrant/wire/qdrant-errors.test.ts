@@ -74,3 +74,19 @@ describe('toVectorStoreError', () => {
     expect(message).not.toContain('\n');
   });
 });
+
+describe('a server in strict mode', () => {
+  // The words of Qdrant 1.19, lib/collection/src/operations/verification/mod.rs.
+  const refusal = (key: string): string =>
+    `Bad request: Index required but not found for "${key}" of one of the following types: [keyword]. Help: Create an index for this key or use a different filter.`;
+
+  it('has its missing index named by the field, which is the caller’s own word', () => {
+    const { message } = toVectorStoreError(http(400, refusal('meta.colour')), request);
+    expect(message).toContain('an index of the field meta.colour');
+    expect(message).toContain('payloadIndexes');
+  });
+
+  it('has nothing repeated that does not look like a field', () => {
+    expect(toVectorStoreError(http(400, refusal('my secret, "text')), request).message).not.toContain('secret');
+  });
+});
