@@ -2,7 +2,13 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { defineConfig, type Options } from 'tsup';
 
 /** What a host imports. */
-const doors = { index: 'src/index.ts', testing: 'src/testing/index.ts' };
+const doors = {
+  index: 'src/index.ts',
+  testing: 'src/testing/index.ts',
+  'ai-sdk': 'src/ai-sdk.ts',
+  langchain: 'src/langchain.ts',
+  mcp: 'src/mcp.ts',
+};
 /** Run by this library itself, from the file that lies next to the door's. */
 const threads = {
   'sentence-transformers-worker': 'src/providers/sentence-transformers/inference/worker.ts',

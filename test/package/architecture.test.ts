@@ -12,7 +12,7 @@ const manifest = JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), '
   readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional?: boolean }>>;
 };
 
-const adapterFamilies = ['providers', 'vector-stores', 'repositories', 'credential-ciphers'];
+const adapterFamilies = ['providers', 'vector-stores', 'repositories', 'credential-ciphers', 'adapters'];
 
 /**
  * `errors`, `internal`, `core`, `testing`, an adapter such as `providers/wex-gateway`, or `root` for what puts them
@@ -51,6 +51,9 @@ const exceptions: readonly { readonly from: string; readonly to: string; readonl
 
 /** Small packages that are part of the root import; everything else is loaded on first use. */
 const eagerPackages = ['big.js', 'p-limit', 'p-retry'];
+
+/** An adapter of a framework extends its classes, so it imports them statically: only who imports its door loads it. */
+const extendedByAdapter: Readonly<Record<string, string>> = { 'adapters/langchain': '@langchain/core' };
 
 const packageOf = (specifier: string) =>
   specifier
@@ -106,6 +109,26 @@ describe('imports between layers', () => {
     expect(found).toEqual([]);
   });
 
+  it('of a framework go through its own door, and no other door opens it', () => {
+    const doors: Readonly<Record<string, string>> = {
+      'ai-sdk.ts': 'adapters/ai-sdk',
+      'langchain.ts': 'adapters/langchain',
+      'mcp.ts': 'adapters/mcp',
+    };
+    const found = violations(({ path, imports }, report) => {
+      const own = doors[path];
+      for (const { specifier } of imports) {
+        const target = resolveRelative(path, specifier);
+        if (target === undefined) continue;
+        const to = layerOf(target);
+        if (own === undefined ? to.startsWith('adapters/') && layerOf(path) !== to : to !== own) {
+          report(`imports ${target}`);
+        }
+      }
+    });
+    expect(found).toEqual([]);
+  });
+
   it('have no cycles', () => {
     const graph = new Map(
       files.map(({ path, imports }) => [
@@ -147,6 +170,7 @@ describe('packages', () => {
   it('that are heavy are loaded on first use, and only by the adapter that needs them', () => {
     const found = packageImports
       .filter(({ specifier, isTypeOnly, isDynamic }) => !isTypeOnly && !isDynamic && !eagerPackages.includes(specifier))
+      .filter(({ path, specifier }) => extendedByAdapter[layerOf(path)] !== packageOf(specifier))
       .map(({ path, specifier }) => `${path}: imports ${specifier} statically`);
     expect(found).toEqual([]);
     const owners = new Map<string, Set<string>>();
@@ -178,10 +202,11 @@ describe('packages', () => {
         if (ts.isStringLiteral(node)) literals.add(node.text);
       });
     }
+    const isNamed = (name: string) => [...literals].some((text) => text === name || text.startsWith(`${name}/`));
     // pg is loaded by the host, for the handle that it injects: the range says which versions were tried.
     const loadedByTheHost = ['pg'];
     const declared = [...Object.keys(manifest.dependencies), ...Object.keys(manifest.peerDependencies)];
-    expect(declared.filter((name) => !literals.has(name) && !loadedByTheHost.includes(name))).toEqual([]);
+    expect(declared.filter((name) => !isNamed(name) && !loadedByTheHost.includes(name))).toEqual([]);
   });
 
   it('that are peers are all optional', () => {

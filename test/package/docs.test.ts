@@ -46,6 +46,8 @@ declare const repository: import('@pulse/ai-providers').IntegrationRepository;
 declare const credentialCipher: import('@pulse/ai-providers').CredentialCipher;
 declare const provider: import('@pulse/ai-providers').WexGatewayProvider;
 declare const manager: import('@pulse/ai-providers').HybridProviderManager;
+declare const index: import('@pulse/ai-providers').VectorIndex;
+declare const store: import('@pulse/ai-providers').PulseQdrantClient;
 declare const inHouseKind: import('@pulse/ai-providers').ProviderKind;
 declare const logger: import('@pulse/ai-providers').Logger;
 declare const encryptionKey: string;
@@ -87,7 +89,9 @@ function compile(files: ReadonlyMap<string, string>): string[] {
     const text = files.get(name);
     return text === undefined ? getSourceFile(name, ...rest) : ts.createSourceFile(name, text, rest[0]);
   };
-  const program = ts.createProgram([...files.keys()], options, host);
+  // The pages show the AI SDK's newest version; `ai` here is the one that Node 20 gets.
+  const paths = { ...options.paths, ai: ['./node_modules/ai-7/dist/index.d.ts'] };
+  const program = ts.createProgram([...files.keys()], { ...options, paths }, host);
   return [...files.keys()].flatMap((name) =>
     ts.getPreEmitDiagnostics(program, program.getSourceFile(name)).map((diagnostic) => {
       const line = diagnostic.file?.getLineAndCharacterOfPosition(diagnostic.start ?? 0).line;
