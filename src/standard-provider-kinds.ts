@@ -1,5 +1,7 @@
 import type { CredentialCipher } from './core/ports/credential-cipher.js';
 import type { ProviderKind } from './core/ports/provider-kind.js';
+import { requireKnownKeys } from './internal/known-keys.js';
+import { requireMethods } from './internal/validate.js';
 import { sentenceTransformersKind } from './providers/sentence-transformers/kind.js';
 import type { LocalModelOptions } from './providers/sentence-transformers/options.js';
 import { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './providers/wex-gateway/kind.js';
@@ -18,6 +20,13 @@ export interface StandardProviderKindsOptions {
  * new ProviderFactory({ repository, kinds: [...standardProviderKinds({ credentialCipher }), bedrockKind] })
  */
 export function standardProviderKinds(options: StandardProviderKindsOptions): ProviderKind[] {
+  requireKnownKeys<StandardProviderKindsOptions>(options, { credentialCipher: true, gateway: true, local: true });
+  requireMethods(
+    options.credentialCipher,
+    'credentialCipher',
+    ['decrypt'],
+    'a CredentialCipher, such as a FernetCipher',
+  );
   const gateway = { ...options.gateway, credentialCipher: options.credentialCipher };
   return [wexGatewayKind(gateway), openAiKind(gateway), sentenceTransformersKind(options.local)];
 }

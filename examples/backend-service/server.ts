@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
-import type { HybridProviderManager, Logger, VectorIndex } from '@pulse/ai-providers';
+import { type HybridProviderManager, InvalidInputError, type Logger, type VectorIndex } from '@pulse/ai-providers';
 import { toHttpError } from './to-http-error.js';
 
 interface Services {
@@ -76,7 +76,9 @@ export function createBackendServer(services: Services): Server {
 
 async function readBody(request: IncomingMessage): Promise<Call['body']> {
   if (request.method === 'GET') return {};
-  return (await json(request)) as Call['body'];
+  const body: unknown = await json(request).catch(() => undefined);
+  if (typeof body === 'object' && body !== null) return body as Call['body'];
+  throw new InvalidInputError('Expected a JSON object as the body of the request.');
 }
 
 /** A client that hangs up stops the work, and the bill, for it. */

@@ -9,7 +9,7 @@ import { describeValue, isRecord } from './validate.js';
  */
 export function requireKnownKeys<Options>(
   options: unknown,
-  keys: Readonly<Record<keyof Options & string, true>>,
+  keys: Readonly<Record<keyof Options & string, unknown>>,
   name = 'options',
 ): void {
   const known = Object.keys(keys);

@@ -85,7 +85,7 @@ describe('the backend service', () => {
   async function request(method: string, path: string, requestBody?: unknown) {
     const response = await fetch(`${url}/${path}`, {
       method,
-      ...(requestBody ? { body: JSON.stringify(requestBody) } : {}),
+      ...(requestBody ? { body: typeof requestBody === 'string' ? requestBody : JSON.stringify(requestBody) } : {}),
     });
     // biome-ignore lint/suspicious/noExplicitAny: what the service answers is what the tests look at.
     const body = (await response.json()) as any;
@@ -117,6 +117,8 @@ describe('the backend service', () => {
   it.each([
     ['a tenant that is none', 'GET', 'x/notes?q=text', undefined, 400, 'invalid_input'],
     ['an empty query', 'GET', '7/notes', undefined, 400, 'invalid_input'],
+    ['a body that is not JSON', 'PUT', '7/notes/3', 'no JSON', 400, 'invalid_input'],
+    ['a body without an object', 'PUT', '7/notes/3', 'null', 400, 'invalid_input'],
     ['a body without text', 'PUT', '7/notes/3', {}, 400, 'invalid_input'],
     ['a tenant without notes', 'GET', '9/notes?q=text', undefined, 404, 'collection_not_found'],
     ['text for a tenant without a gateway', 'POST', '8/summaries', { text: 'A text.' }, 409, 'integration_not_found'],

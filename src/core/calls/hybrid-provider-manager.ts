@@ -6,7 +6,7 @@ import { calculateCost, parsePriceList } from '../cost/cost.js';
 import { embeddingSpaceId, mayProduceSpace } from '../embedding-space.js';
 import type { CallOptions } from '../ports/call-options.js';
 import type { EmbeddingOptions, EmbeddingResult, ProviderHealth } from '../ports/embedding-provider.js';
-import type { Logger } from '../ports/logger.js';
+import { type Logger, toLogger } from '../ports/logger.js';
 import type { AiProvider } from '../ports/provider-kind.js';
 import type { TextChunk, TextOptions, TextPrompt, TextResult } from '../ports/text-provider.js';
 import type { CircuitBreakerOptions } from '../routing/circuit-breaker.js';
@@ -78,7 +78,7 @@ export class HybridProviderManager {
 
   constructor(options: HybridProviderManagerOptions) {
     this.#factory = options.factory;
-    this.#logger = options.logger;
+    this.#logger = toLogger(options.logger);
     this.#gate = new ProviderGate(options.factory, options.circuitBreaker);
   }
 

@@ -121,7 +121,7 @@ function copyJson(value: unknown, path: string, position: number, depth: number)
 function copyObject(value: unknown, path: string, position: number, depth: number): Record<string, JsonValue> {
   if (!isPlainObject(value)) {
     throw new InvalidInputError(
-      `Expected \`${path}\` of the record at position ${position} to be a JSON value, got ${describeValue(value)}.`,
+      `Expected \`${path}\` of the record at position ${position} to be a JSON value, got ${describeValue(value)}.${value instanceof Date ? ' Store its `toISOString()`: filters know dates in that form.' : ''}`,
       { position },
     );
   }

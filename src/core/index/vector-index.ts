@@ -4,7 +4,7 @@ import { requireKnownKeys } from '../../internal/known-keys.js';
 import { takeSlices } from '../../internal/slices.js';
 import { requireMethods, requireNonEmptyString, requireSequence } from '../../internal/validate.js';
 import type { HybridProviderManager } from '../calls/hybrid-provider-manager.js';
-import type { Logger } from '../ports/logger.js';
+import { type Logger, toLogger } from '../ports/logger.js';
 import type { SearchOptions, SimilarRecord, VectorStore } from '../ports/vector-store.js';
 import { type CheckedIndexRecord, checkIndexRecord, requireUniqueIds } from './check-record.js';
 import {
@@ -62,7 +62,7 @@ export class VectorIndex {
     requireMethods(options.store, 'store', ['searchSimilar', 'upsertVectorsBatch'], 'a VectorStore');
     this.#manager = options.manager;
     this.#store = options.store;
-    this.#logger = options.logger;
+    this.#logger = toLogger(options.logger);
   }
 
   /**

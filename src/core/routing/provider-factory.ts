@@ -4,7 +4,7 @@ import { requireNonEmptyString, requireTenantId } from '../../internal/validate.
 import { UsageLedger } from '../cost/usage-ledger.js';
 import type { CallOptions } from '../ports/call-options.js';
 import type { IntegrationRepository } from '../ports/integration-repository.js';
-import type { Logger } from '../ports/logger.js';
+import { type Logger, toLogger } from '../ports/logger.js';
 import type { AiProvider, ProviderKind } from '../ports/provider-kind.js';
 import { resolveFallbackChain } from './fallback-chain.js';
 import { type Candidate, chooseDefault } from './routing.js';
@@ -50,7 +50,7 @@ export class ProviderFactory {
   constructor(options: ProviderFactoryOptions) {
     this.#repository = options.repository;
     this.#kinds = new Map(options.kinds.map((kind) => [kind.name, kind]));
-    this.#logger = options.logger;
+    this.#logger = toLogger(options.logger);
     this.#ledger = new UsageLedger(options);
   }
 

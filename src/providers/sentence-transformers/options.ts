@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import type { EmbeddingSpace } from '../../core/embedding-space.js';
-import type { Logger } from '../../core/ports/logger.js';
+import { type Logger, toLogger } from '../../core/ports/logger.js';
 import type { UsageRecorder } from '../../core/ports/usage-recorder.js';
 import { InvalidInputError } from '../../errors.js';
+import { requireKnownKeys } from '../../internal/known-keys.js';
 import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../internal/validate.js';
 import type { DownloadProgress } from './model/hub/hub-settings.js';
 import { defaultCacheFolder } from './model/model-cache.js';
@@ -104,11 +105,40 @@ export interface ResolvedOptions {
   readonly engine: EngineOptions;
 }
 
+const optionNames = {
+  cacheFolder: true,
+  modelFolders: true,
+  weightsPackages: true,
+  maxWorkers: true,
+  threadsPerWorker: true,
+  maxTokensPerRun: true,
+  idleTimeoutMs: true,
+  device: true,
+  hubEndpoint: true,
+  hubToken: true,
+  isOffline: true,
+  proxy: true,
+  sharedCacheFolder: true,
+  onDownloadProgress: true,
+  id: true,
+  model: true,
+  modelFolder: true,
+  revision: true,
+  dtype: true,
+  dimensions: true,
+  prompts: true,
+  normalizeEmbeddings: true,
+  batchSize: true,
+  usageRecorder: true,
+  logger: true,
+} as const;
+
 /** Node's timers take no more: a longer one would end at once. */
 const longestTimerMs = 2 ** 31 - 1;
 
 /** @throws {@link InvalidInputError} that names the option, what was expected and what came. */
 export function resolveOptions(options: SentenceTransformersOptions): ResolvedOptions {
+  requireKnownKeys<SentenceTransformersOptions>(options, optionNames);
   const { model = 'all-MiniLM-L6-v2', normalizeEmbeddings = true } = options;
   const hubId = hubIdOf(requireNonEmptyString(model, 'model'));
   if (options.modelFolder !== undefined && options.model === undefined) {
@@ -123,7 +153,7 @@ export function resolveOptions(options: SentenceTransformersOptions): ResolvedOp
     normalizeEmbeddings,
     batchSize: requirePositiveInteger(options.batchSize ?? 64, 'batchSize'),
     usageRecorder: options.usageRecorder,
-    logger: options.logger,
+    logger: toLogger(options.logger),
     engine: engineOptions(options, hubId),
   };
 }

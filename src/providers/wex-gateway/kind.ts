@@ -46,7 +46,7 @@ function gatewayKind(name: string, preset: Preset, { credentialCipher, fetch }: 
         throw invalidRow(integration, 'has no `password`, so there is no API key');
       }
       const settings = wexGatewaySettingsFromIntegration(integration, logger);
-      const apiKey = integration.password ? await credentialCipher.decrypt(integration.password) : null;
+      const apiKey = integration.password ? await decryptPassword(credentialCipher, integration) : null;
       try {
         return new WexGatewayProvider({
           ...preset,
@@ -60,10 +60,24 @@ function gatewayKind(name: string, preset: Preset, { credentialCipher, fetch }: 
         });
       } catch (error) {
         if (!isAiProviderError(error)) throw error;
-        throw invalidRow(integration, `cannot be used: ${error.message}`);
+        throw invalidRow(
+          integration,
+          `cannot be used: ${error.message.replaceAll('`baseUrl`', '`base_url`').replace(/\.$/, '')}`,
+        );
       }
     },
   };
+}
+
+async function decryptPassword(cipher: CredentialCipher, integration: Integration): Promise<string> {
+  try {
+    return await cipher.decrypt(integration.password!);
+  } catch (error) {
+    if (!isAiProviderError(error) || error.code !== 'credential_invalid') throw error;
+    const { id, provider, tenantId } = integration;
+    const message = `The \`password\` of integration ${id} (${provider}) of tenant ${tenantId} cannot be decrypted: ${error.message}`;
+    throw new AiProviderError(message, { code: 'credential_invalid', cause: error });
+  }
 }
 
 function isMadeFor({ aiModel, aiModelConfig }: Integration, operation: Operation): boolean {

@@ -1,7 +1,8 @@
 import type { Integration } from '../../core/ports/integration-repository.js';
-import type { Logger } from '../../core/ports/logger.js';
+import { type Logger, toLogger } from '../../core/ports/logger.js';
 import type { UsageRecorder } from '../../core/ports/usage-recorder.js';
 import { AiProviderError, InvalidInputError } from '../../errors.js';
+import { requireKnownKeys } from '../../internal/known-keys.js';
 import { describeValue } from '../../internal/validate.js';
 import { isEmbeddingModelName } from './embeddings/model-name.js';
 import { settingNames, settingRules, type WexGatewaySettings } from './settings.js';
@@ -41,10 +42,21 @@ export type ResolvedWexGatewayOptions = Omit<WexGatewayOptions, Defaulted> & {
   readonly [Option in Defaulted]: NonNullable<WexGatewayOptions[Option]>;
 };
 
+const optionNames = {
+  baseUrl: true,
+  apiKey: true,
+  id: true,
+  usageRecorder: true,
+  logger: true,
+  fetch: true,
+  ...settingRules,
+};
+
 /** The most inputs of one request to the OpenAI API (its reference, "Create embeddings"). */
 const maxInputsPerRequest = 2048;
 /** @throws `InvalidInputError` naming the option, what was expected and what came. */
 export function resolveWexGatewayOptions(options: WexGatewayOptions): ResolvedWexGatewayOptions {
+  requireKnownKeys<WexGatewayOptions>(options, optionNames);
   const baseUrl = requireBaseUrl(options.baseUrl);
   requireHeaderSafeKey(options.apiKey);
   for (const setting of settingNames) {
@@ -56,6 +68,7 @@ export function resolveWexGatewayOptions(options: WexGatewayOptions): ResolvedWe
   }
   return {
     ...options,
+    logger: toLogger(options.logger),
     baseUrl,
     id: options.id ?? 'wex_ai_gateway',
     embeddingModel: options.embeddingModel ?? 'azure-text-embedding-3-small',

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { AiProviderError, InvalidInputError } from '../../../errors.js';
-import { requireOptions } from '../../../internal/call-options.js';
+import { requireKnownKeys } from '../../../internal/known-keys.js';
 import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../../internal/validate.js';
 import type { QdrantClientLike } from '../../qdrant-api.js';
 import type { Clock } from './clock.js';
@@ -70,9 +70,23 @@ const defaultTimeoutMs = 120_000;
 const places = ['url', 'host', 'location', 'client'] as const;
 const serverOnly = ['port', 'https', 'apiKey', 'apiKeyForTenant', 'compression'] as const;
 
+const optionNames = {
+  url: true,
+  host: true,
+  port: true,
+  https: true,
+  apiKey: true,
+  apiKeyForTenant: true,
+  location: true,
+  client: true,
+  compression: true,
+  timeoutMs: true,
+  clock: true,
+} as const;
+
 /** @throws {@link InvalidInputError} for options that contradict each other or have the wrong form. */
 export function resolveOptions(options: PulseQdrantClientOptions): ResolvedOptions {
-  requireOptions(options);
+  requireKnownKeys<PulseQdrantClientOptions>(options, optionNames);
   const given = places.filter((place) => options[place] !== undefined);
   if (given.length > 1) {
     throw new InvalidInputError(

@@ -50,7 +50,7 @@ describe('wexGatewayKind', () => {
   it.each([
     [{ baseUrl: null }, 'base_url'],
     [{ password: null }, 'password'],
-    [{ baseUrl: 'no url' }, 'baseUrl'],
+    [{ baseUrl: 'no url' }, '`base_url`'],
     [{ aiModelConfig: { batch_size: 'many' } }, 'batch_size'],
   ])('refuses a row with %j', async (row, part) => {
     const { wex, create } = kinds();
