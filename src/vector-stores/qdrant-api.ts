@@ -18,6 +18,15 @@ export interface QdrantClientLike {
   /** Whether `upsert` and queries take a `Float32Array` as it is. The real client does not: JSON makes an object of one. */
   readonly acceptsFloat32Array?: boolean;
 
+  /**
+   * The same client for the calls of one caller: they end with the signal, and scans of one key share the time that those
+   * of other keys leave. The real client has no such thing; only work that is done in this process needs it.
+   */
+  forCaller?(caller: {
+    readonly signal?: AbortSignal | undefined;
+    readonly fairnessKey?: string | number | undefined;
+  }): QdrantClientLike;
+
   versionInfo(): Promise<{ version: string }>;
 
   getCollections(): Promise<{ collections: { name: string }[] }>;

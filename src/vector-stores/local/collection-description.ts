@@ -1,17 +1,13 @@
-import { TimeSlice } from '../../internal/time-slice.js';
-import type { Collection } from './collection.js';
+import type { Scan } from './collection.js';
 import { cloneJson, type JsonObject } from './json.js';
 
-/**
- * What `getCollection` tells. Nothing is ever waiting for an optimizer here: the status is always green. Runs inside a scan of the
- * collection's gate.
- */
-export async function describeCollection(collection: Collection): Promise<JsonObject> {
+/** The answer of `getCollection`. Nothing ever waits for an optimizer here: the status is always green. */
+export async function describeCollection(scan: Scan): Promise<JsonObject> {
+  const { collection } = scan;
   const { name: _name, payloadIndexes, ...config } = collection.config;
-  const slice = new TimeSlice();
   const payloadSchema: JsonObject = {};
   for (const [key, schema] of Object.entries(payloadIndexes)) {
-    const points = await collection.valueCounts.at(key, collection.points, slice);
+    const points = await collection.valueCounts.at(key, scan);
     payloadSchema[key] = { data_type: schema.type, params: cloneJson(schema), points };
   }
   return {

@@ -1,13 +1,14 @@
 import { type AiProviderError, InvalidInputError } from '../../errors.js';
 import { describeValue } from '../../internal/validate.js';
 import type { QdrantClientLike, QdrantPoint } from '../qdrant-api.js';
-import type { Collection, Mutation } from './collection.js';
+import type { Collection, Mutation, Scan } from './collection.js';
 import { mergeUpdateCollection, parseCreateCollection } from './collection-config.js';
 import { describeCollection } from './collection-description.js';
 import { CollectionRegistry } from './collection-registry.js';
-import { parsePath } from './filter/payload-path.js';
+import { parsePayloadIndex } from './filter/payload-index.js';
+import { formatPath, parsePath } from './filter/payload-path.js';
 import { selectRows } from './filter/row-selection.js';
-import { isObject, type JsonObject } from './json.js';
+import type { JsonObject } from './json.js';
 import { parsePointBatch } from './point-batch.js';
 import { parsePointId } from './point-id.js';
 import { readPoint, readRecord, readSelection } from './point-response.js';
@@ -17,7 +18,14 @@ import { parseQuery, runQuery } from './query/query.js';
 import { runQueryGroups } from './query/query-groups.js';
 import { parseOptionalFilter, requireObject } from './query/request.js';
 import { runScroll } from './query/scroll.js';
+import { type Caller, ScanSchedule } from './scan-schedule.js';
 import { planUpsert, selectIds } from './write-plans.js';
+
+/**
+ * The version of Qdrant whose answers the engine gives, payload indexes included. `npm run test:congruence` compares it
+ * with Qdrant's own code.
+ */
+export const emulatedVersion = '1.19.1';
 
 export interface LocalQdrantClientOptions {
   /**
@@ -47,6 +55,8 @@ interface UpdateResult {
 export class LocalQdrantClient implements QdrantClientLike {
   readonly acceptsFloat32Array = true;
   readonly #registry: CollectionRegistry;
+  readonly #schedule: ScanSchedule;
+  readonly #caller: Caller;
   #operationId = 0;
 
   /**
@@ -64,17 +74,24 @@ export class LocalQdrantClient implements QdrantClientLike {
       );
     }
     if (location.includes('\0')) throw new InvalidInputError('Expected `location` to have no NUL character.');
-    return new LocalQdrantClient(await CollectionRegistry.open(location));
+    return new LocalQdrantClient(await CollectionRegistry.open(location), new ScanSchedule(), {});
   }
 
-  private constructor(registry: CollectionRegistry) {
+  private constructor(registry: CollectionRegistry, schedule: ScanSchedule, caller: Caller) {
     this.#registry = registry;
+    this.#schedule = schedule;
+    this.#caller = caller;
+  }
+
+  /** The same client for the calls of one caller, whose scans end with its signal and share the time of its key. */
+  forCaller(caller: Caller): LocalQdrantClient {
+    return new LocalQdrantClient(this.#registry, this.#schedule, caller);
   }
 
   /** @throws where a collection can no longer be written to: whoever asks for the version asks whether the store is well. */
   async versionInfo(): Promise<{ title: string; version: string }> {
     this.#registry.requireHealthy();
-    return { title: 'pulse-local-engine', version: '1.19.0' };
+    return { title: 'pulse-local-engine', version: emulatedVersion };
   }
 
   async getCollections(): Promise<{ collections: { name: string }[] }> {
@@ -86,8 +103,7 @@ export class LocalQdrantClient implements QdrantClientLike {
   }
 
   async getCollection(collectionName: string): Promise<JsonObject> {
-    const { collection } = this.#registry.get(collectionName);
-    return collection.gate.scan(() => describeCollection(collection));
+    return this.#scan(collectionName, describeCollection);
   }
 
   async createCollection(collectionName: string, request: unknown): Promise<boolean> {
@@ -108,7 +124,9 @@ export class LocalQdrantClient implements QdrantClientLike {
   }
 
   async createPayloadIndex(collectionName: string, request: unknown): Promise<UpdateResult> {
-    const { key, schema } = parsePayloadIndex(request);
+    const { field_name: name, field_schema: given } = requireObject(request);
+    const key = formatPath(parsePath(name));
+    const schema = parsePayloadIndex(given);
     return this.#change(collectionName, ({ config }) => ({
       kind: 'configure',
       config: { ...config, payloadIndexes: { ...config.payloadIndexes, [key]: schema } },
@@ -134,7 +152,7 @@ export class LocalQdrantClient implements QdrantClientLike {
   async delete(collectionName: string, request: unknown): Promise<UpdateResult> {
     const body = requireObject(request);
     const { collection } = this.#registry.get(collectionName);
-    const select = await selectIds(collection, body);
+    const select = await selectIds(collection, body, (run) => this.#scan(collectionName, run));
     return this.#change(collectionName, () => ({ kind: 'delete', ids: select() }));
   }
 
@@ -142,8 +160,8 @@ export class LocalQdrantClient implements QdrantClientLike {
     const { collection } = this.#registry.get(collectionName);
     const query = parseQuery(request, collection);
     const selection = readSelection(requireObject(request), false);
-    return collection.gate.scan(async () => {
-      const hits = await runQuery(collection, query);
+    return this.#scan(collectionName, async (scan) => {
+      const hits = await runQuery(scan, query);
       return { points: hits.map((hit) => readPoint(collection, hit, selection)) };
     });
   }
@@ -158,16 +176,14 @@ export class LocalQdrantClient implements QdrantClientLike {
     collectionName: string,
     request: unknown,
   ): Promise<{ groups: { id: string | number; hits: QdrantPoint[] }[] }> {
-    const { collection } = this.#registry.get(collectionName);
-    return collection.gate.scan(async () => ({ groups: await runQueryGroups(collection, requireObject(request)) }));
+    return this.#scan(collectionName, async (scan) => ({ groups: await runQueryGroups(scan, requireObject(request)) }));
   }
 
   async scroll(
     collectionName: string,
     request: unknown = {},
   ): Promise<{ points: QdrantPoint[]; next_page_offset: string | number | null }> {
-    const { collection } = this.#registry.get(collectionName);
-    return collection.gate.scan(() => runScroll(collection, requireObject(request)));
+    return this.#scan(collectionName, (scan) => runScroll(scan, requireObject(request)));
   }
 
   async retrieve(collectionName: string, request: unknown): Promise<QdrantPoint[]> {
@@ -182,16 +198,14 @@ export class LocalQdrantClient implements QdrantClientLike {
   async count(collectionName: string, request: unknown = {}): Promise<{ count: number }> {
     const { collection } = this.#registry.get(collectionName);
     const filter = parseOptionalFilter(requireObject(request).filter, collection);
-    const rows = await collection.gate.scan(() => selectRows(collection, filter));
-    return { count: rows.length };
+    return this.#scan(collectionName, async (scan) => ({ count: (await selectRows(scan, filter)).length }));
   }
 
   async facet(
     collectionName: string,
     request: unknown,
   ): Promise<{ hits: { value: string | number | boolean; count: number }[] }> {
-    const { collection } = this.#registry.get(collectionName);
-    return collection.gate.scan(async () => ({ hits: await countFacets(collection, requireObject(request)) }));
+    return this.#scan(collectionName, async (scan) => ({ hits: await countFacets(scan, requireObject(request)) }));
   }
 
   /** Writes what is pending and gives the folder free. Idempotent; later calls fail with `aborted_by_close`. */
@@ -203,21 +217,15 @@ export class LocalQdrantClient implements QdrantClientLike {
     await this.close();
   }
 
-  /** Plans a change between scans, applies it, and returns when it is durable. */
+  /** Reads a collection in slices, in turns with other scans. */
+  async #scan<Result>(collectionName: string, run: (scan: Scan) => Promise<Result>): Promise<Result> {
+    const { collection } = this.#registry.get(collectionName);
+    return this.#schedule.run(this.#caller, (turns) => collection.scan(turns, run));
+  }
+
+  /** Plans a change, applies it, and returns when it is durable. */
   async #change(collectionName: string, plan: (collection: Collection) => Mutation): Promise<UpdateResult> {
     await this.#registry.get(collectionName).change(plan);
     return { operation_id: this.#operationId++, status: 'completed' };
   }
-}
-
-const indexTypes = ['keyword', 'integer', 'float', 'bool', 'geo', 'datetime', 'text', 'uuid'];
-
-function parsePayloadIndex(request: unknown): { key: string; schema: JsonObject } {
-  const { field_name: key, field_schema: given } = requireObject(request);
-  parsePath(key);
-  const schema = isObject(given) ? given : { type: given ?? 'keyword' };
-  if (!indexTypes.includes(schema.type as string)) {
-    throw formatError(`the type of a payload index must be one of ${indexTypes.join(', ')}`);
-  }
-  return { key: key as string, schema };
 }

@@ -1,6 +1,6 @@
 import type { Collection, Mutation } from './collection.js';
 
-/** Where the changes of one collection are written; a collection in memory has none. */
+/** Where the changes of one collection are written; a collection in memory has no journal. */
 export interface CollectionJournal {
   /** Takes the change at once and returns when it is durable. */
   append(mutation: Mutation): Promise<void>;
@@ -19,14 +19,12 @@ export class OpenCollection {
     this.#journal = journal;
   }
 
-  /** Applies a change between two scans; returns when it is durable. */
+  /** Applies a change at once; returns when it is durable. */
   async change(plan: (collection: Collection) => Mutation): Promise<void> {
-    await this.collection.gate.change(() => {
-      const mutation = plan(this.collection);
-      if (isEmpty(mutation)) return undefined;
-      this.collection.apply(mutation);
-      return this.#journal?.append(mutation);
-    });
+    const mutation = plan(this.collection);
+    if (isEmpty(mutation)) return;
+    this.collection.apply(mutation);
+    await this.#journal?.append(mutation);
   }
 
   get failure(): Error | undefined {

@@ -1,4 +1,4 @@
-import type { Collection, Mutation } from './collection.js';
+import type { Collection, Mutation, Scan } from './collection.js';
 import { selectRows } from './filter/row-selection.js';
 import type { JsonObject } from './json.js';
 import type { PointBatch } from './point-batch.js';
@@ -8,7 +8,10 @@ import { parseOptionalFilter } from './query/request.js';
 
 const updateModes = ['upsert', 'insert_only', 'update_only'];
 
-/** Leaves out the points that `update_mode` and `update_filter` protect: they name what an existing point must look like to be replaced. */
+/**
+ * Leaves out the points that `update_mode` and `update_filter` protect: they name what an existing point must look like to
+ * be replaced.
+ */
 export function planUpsert(collection: Collection, request: JsonObject, batch: PointBatch): Mutation {
   const mode = request.update_mode ?? 'upsert';
   if (!updateModes.includes(mode as string))
@@ -23,12 +26,9 @@ export function planUpsert(collection: Collection, request: JsonObject, batch: P
 }
 
 function keepPoints(batch: PointBatch, isKept: readonly boolean[]): PointBatch {
-  const positions = isKept.map(
-    (
-      (next) => (kept) =>
-        kept ? next++ : -1
-    )(0),
-  );
+  const positions: number[] = [];
+  let next = 0;
+  for (const kept of isKept) positions.push(kept ? next++ : -1);
   const keep = <Item>(items: readonly Item[]): Item[] => items.filter((_, position) => isKept[position]);
   const dense = Object.entries(batch.dense).map(([name, vectors]) => {
     const dimension = vectors.values.length / Math.max(1, vectors.positions.length);
@@ -48,10 +48,16 @@ function keepPoints(batch: PointBatch, isKept: readonly boolean[]): PointBatch {
 }
 
 /**
- * Finds the points that `points` or `filter` of a request names. The function it returns tells, at the moment of the change, which of them
- * still are: a point that was replaced since and no longer matches is left alone.
+ * Finds the points that `points` or `filter` of a request names. The function it returns is called at the moment of the
+ * change and says which of them still match: a point that was replaced since and no longer matches is left alone.
+ *
+ * @param scan - runs a scan of the collection.
  */
-export async function selectIds(collection: Collection, request: JsonObject): Promise<() => PointId[]> {
+export async function selectIds(
+  collection: Collection,
+  request: JsonObject,
+  scan: <Result>(run: (scan: Scan) => Promise<Result>) => Promise<Result>,
+): Promise<() => PointId[]> {
   const { points } = request;
   if (Array.isArray(points)) {
     const ids = points.map(parsePointId);
@@ -59,8 +65,9 @@ export async function selectIds(collection: Collection, request: JsonObject): Pr
   }
   if (request.filter === undefined || request.filter === null) throw formatError('expected `points` or `filter`');
   const filter = parseOptionalFilter(request.filter, collection);
-  const rows = await collection.gate.scan(() => selectRows(collection, filter));
-  const ids = Array.from(rows, (row) => collection.points.idOf(row) as PointId);
+  const ids = await scan(async (one) =>
+    Array.from(await selectRows(one, filter), (row) => collection.points.idOf(row) as PointId),
+  );
   return () =>
     ids.filter((id) => {
       const row = collection.points.rowOf(id);

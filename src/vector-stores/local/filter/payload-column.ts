@@ -1,4 +1,7 @@
 import type { JsonObject } from '../json.js';
+import type { ScanTurns } from '../scan-schedule.js';
+import { type FieldCondition, matchesValues } from './filter.js';
+import { beginPoint } from './filter-limits.js';
 import { type PathStep, valuesAt } from './payload-path.js';
 
 /** The code of a row without a point. */
@@ -8,9 +11,9 @@ const noPoint = 0;
 const leastValueLimit = 1024;
 
 /**
- * What stands at one payload path, for all rows: a dictionary of the different findings (see `valuesAt`) and a code for each row. A condition
- * is evaluated once for each entry of the dictionary instead of once for each point, whatever the condition is; so a column never changes
- * what a filter means.
+ * What is at one payload path, for all rows: a dictionary of the different findings (see `valuesAt`) and a code for each
+ * row. A condition is evaluated once for each entry of the dictionary instead of once for each point, whatever the
+ * condition is; so a column never changes what a filter means.
  */
 export class PayloadColumn {
   readonly #path: readonly PathStep[];
@@ -57,15 +60,24 @@ export class PayloadColumn {
     this.#freeCodes.push(code);
   }
 
-  /** For each row 1 where it has a point and `check` holds for it, by way of the table `holds[codes[row]]`. */
-  evaluate(check: (values: readonly unknown[]) => boolean): ColumnTruth {
+  /** How many different findings there may be. */
+  get entryCount(): number {
+    return this.#entries.length;
+  }
+
+  /** The rows for which a condition holds, by way of the table `holds[codes[row]]`. Right for the rows of a scan. */
+  async evaluate(condition: FieldCondition, turns: ScanTurns): Promise<ColumnTruth> {
     const holds = new Uint8Array(this.#entries.length);
     let count = 0;
-    this.#entries.forEach((values, code) => {
-      if (values === undefined || !check(values)) return;
+    for (let code = 0; code < holds.length; code++) {
+      if (code % 64 === 63 && turns.isOver()) await turns.next();
+      const values = this.#entries[code];
+      if (values === undefined) continue;
+      beginPoint();
+      if (!matchesValues(condition, values)) continue;
       holds[code] = 1;
       count += this.#uses[code] as number;
-    });
+    }
     return { codes: this.#codes, holds, count };
   }
 
@@ -79,13 +91,13 @@ export class PayloadColumn {
 export interface ColumnTruth {
   readonly codes: Uint32Array;
   readonly holds: Uint8Array;
-  /** How many rows that is. */
+  /** How many rows that is; retired ones count too. */
   readonly count: number;
 }
 
 /**
- * Codes by finding: a single string, number, boolean or null by itself, anything else by its JSON. A map for each, so that no string of one
- * tenant is taken for the JSON of another's finding.
+ * Codes by finding: a single string, number, boolean or null by itself, anything else by its JSON. A map for each, so that
+ * no string of one tenant is taken for the JSON of another's finding.
  */
 class FindingCodes {
   readonly #byScalar = new Map<unknown, number>();

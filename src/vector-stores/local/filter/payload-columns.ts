@@ -1,7 +1,6 @@
-import type { TimeSlice } from '../../../internal/time-slice.js';
+import type { Scan } from '../collection.js';
 import type { JsonObject } from '../json.js';
-import type { PointTable } from '../point-table.js';
-import type { Condition, Filter } from './filter.js';
+import type { FieldCondition, Filter } from './filter.js';
 import { PayloadColumn } from './payload-column.js';
 import type { PathStep } from './payload-path.js';
 
@@ -11,56 +10,74 @@ const leastPoints = 1000;
 /** Each column takes four bytes a point, and whoever may filter may name keys. */
 const maxColumns = 16;
 
-/** The columns of a collection: of the payload keys that filters asked for last, built on first use and kept up to date from then on. */
+/** Undefined for a key that has too many different values. */
+interface KnownKey {
+  column: PayloadColumn | undefined;
+  /** Until then a scan fills it, and others do without. */
+  isComplete: boolean;
+}
+
+/**
+ * The columns of a collection: of the payload keys that filters asked for last, built on first use and kept up to date
+ * from then on.
+ */
 export class PayloadColumns {
-  /** The least recently used comes first. Undefined for a key that has too many different values. */
-  readonly #columns = new Map<string, PayloadColumn | undefined>();
+  /** The least recently used comes first. */
+  readonly #keys = new Map<string, KnownKey>();
 
   get(key: string): PayloadColumn | undefined {
-    return this.#columns.get(key);
+    const known = this.#keys.get(key);
+    return known?.isComplete ? known.column : undefined;
   }
 
   set(row: number, payload: JsonObject): void {
-    for (const [key, column] of this.#columns) {
-      column?.set(row, payload);
-      if (column?.hasTooManyValues) this.#columns.set(key, undefined);
+    for (const known of this.#keys.values()) {
+      known.column?.set(row, payload);
+      if (known.column?.hasTooManyValues) known.column = undefined;
     }
   }
 
   remove(row: number): void {
-    for (const column of this.#columns.values()) column?.remove(row);
+    for (const { column } of this.#keys.values()) column?.remove(row);
   }
 
-  /** Builds the columns that a filter can use and that are not there yet. Runs inside a scan, so the points stand still. */
-  async prepare(filter: Filter, points: PointTable, slice: TimeSlice): Promise<void> {
-    if (points.size < leastPoints) return;
+  /** Builds the columns that a filter can use and that do not exist yet. */
+  async prepare(filter: Filter, scan: Scan): Promise<void> {
+    if (scan.collection.points.size < leastPoints) return;
     for (const { key, path } of fieldConditionsOf(filter)) {
-      const column = this.#columns.has(key) ? this.#columns.get(key) : await buildColumn(path, points, slice);
-      this.#columns.delete(key);
-      this.#columns.set(key, column);
-      const [oldest] = this.#columns.keys();
-      if (this.#columns.size > maxColumns && oldest !== undefined) this.#columns.delete(oldest);
+      const known = this.#keys.get(key);
+      if (known) {
+        this.#keys.delete(key);
+        this.#keys.set(key, known);
+        continue;
+      }
+      await this.#build(key, path, scan);
+      const [oldest] = this.#keys.keys();
+      if (this.#keys.size > maxColumns && oldest !== undefined) this.#keys.delete(oldest);
+    }
+  }
+
+  /** What changes meanwhile goes into the column at once; the rest is read from the rows of the scan, which stay. */
+  async #build(key: string, path: readonly PathStep[], scan: Scan): Promise<void> {
+    const { collection, live, turns } = scan;
+    const known: KnownKey = { column: new PayloadColumn(path, live.length), isComplete: false };
+    this.#keys.set(key, known);
+    try {
+      for (let row = 0; row < live.length && known.column; row++) {
+        if (row % 256 === 255 && turns.isOver()) await turns.next();
+        if (live[row] !== 1) continue;
+        known.column?.set(row, collection.points.payloadOf(row));
+        if (known.column?.hasTooManyValues) known.column = undefined;
+      }
+      known.isComplete = true;
+    } finally {
+      if (!known.isComplete && this.#keys.get(key) === known) this.#keys.delete(key);
     }
   }
 }
 
-async function buildColumn(
-  path: readonly PathStep[],
-  points: PointTable,
-  slice: TimeSlice,
-): Promise<PayloadColumn | undefined> {
-  const column = new PayloadColumn(path, points.rowCount);
-  for (let row = 0; row < points.rowCount; row++) {
-    if (row % 256 === 255 && slice.isOver()) await slice.next();
-    if (points.idOf(row) === undefined) continue;
-    column.set(row, points.payloadOf(row));
-    if (column.hasTooManyValues) return undefined;
-  }
-  return column;
-}
-
 /** Those of nested filters look into parts of a payload and are evaluated there. */
-function* fieldConditionsOf(filter: Filter): Generator<Condition & { kind: 'field' }> {
+function* fieldConditionsOf(filter: Filter): Generator<FieldCondition> {
   const groups = [filter.must, filter.should, filter.mustNot, filter.minShould?.conditions ?? []];
   for (const condition of groups.flat()) {
     if (condition.kind === 'field') yield condition;

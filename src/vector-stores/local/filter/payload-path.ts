@@ -10,9 +10,9 @@ export type PathStep = string | number | typeof everyElement;
 const step = /(?<dot>\.?)(?:(?<key>[\p{Alphabetic}\p{N}_-]+)|"(?<quoted>[^\\"]*)")|\[(?<index>\d*)\]/uy;
 
 /**
- * Parses a payload key such as `a.b`, `a[].b`, `a[0]` or `"a.b"`.
+ * Parses a payload key such as `a.b`, `a[].b`, `a[0]` or `"a.b"`. Grammar: Qdrant 1.19, lib/segment/src/json_path.
  *
- * @throws a 400 where it is none. Grammar: Qdrant 1.19, lib/segment/src/json_path.
+ * @throws a 400 if the text is not a key.
  */
 export function parsePath(text: unknown): PathStep[] {
   if (typeof text !== 'string') throw formatError('a payload key must be a string');
@@ -30,7 +30,20 @@ export function parsePath(text: unknown): PathStep[] {
   return path;
 }
 
-/** The values at a path, none where it leads nowhere. Arrays are entered only where the path says so. */
+const plainKey = /^[A-Za-z0-9_-]+$/;
+
+/** A path as text, the same for every way to write it: `"a"` and `a` are one field. */
+export function formatPath(path: readonly PathStep[]): string {
+  return path
+    .map((item, index) => {
+      if (typeof item === 'number') return `[${item}]`;
+      if (item === everyElement) return '[]';
+      return `${index === 0 ? '' : '.'}${plainKey.test(item) ? item : `"${item}"`}`;
+    })
+    .join('');
+}
+
+/** The values at a path, none if it leads nowhere. Arrays are entered only if the path says so. */
 export function valuesAt(payload: JsonObject, path: readonly PathStep[]): unknown[] {
   const found: unknown[] = [];
   collect(payload, path, 0, found);

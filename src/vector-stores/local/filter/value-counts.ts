@@ -1,14 +1,18 @@
-import type { TimeSlice } from '../../../internal/time-slice.js';
+import type { Scan } from '../collection.js';
 import type { JsonObject } from '../json.js';
-import type { PointTable } from '../point-table.js';
 import { type PathStep, parsePath, valuesAt } from './payload-path.js';
 
 interface ValueCount {
   readonly path: readonly PathStep[];
   points: number;
+  /** Until then `points` is only what changed since the scan that counts the rest began. */
+  isComplete: boolean;
 }
 
-/** How many points have a value at the payload keys that were asked for: counted on first use and kept up to date from then on. */
+/**
+ * How many points have a value at the payload keys that were asked for: counted on first use and kept up to date from then
+ * on.
+ */
 export class ValueCounts {
   readonly #counts = new Map<string, ValueCount>();
 
@@ -20,16 +24,18 @@ export class ValueCounts {
     this.#change(payload, -1);
   }
 
-  /** Runs inside a scan, so the points stand still. */
-  async at(key: string, points: PointTable, slice: TimeSlice): Promise<number> {
+  async at(key: string, { collection, live, turns }: Scan): Promise<number> {
     const known = this.#counts.get(key);
-    if (known) return known.points;
-    const count: ValueCount = { path: parsePath(key), points: 0 };
-    for (let row = 0; row < points.rowCount; row++) {
-      if (row % 256 === 255 && slice.isOver()) await slice.next();
-      if (points.idOf(row) !== undefined && hasValue(points.payloadOf(row), count.path)) count.points++;
-    }
+    if (known?.isComplete) return known.points;
+    const count: ValueCount = { path: parsePath(key), points: 0, isComplete: false };
     this.#counts.set(key, count);
+    let found = 0;
+    for (let row = 0; row < live.length; row++) {
+      if (row % 256 === 255 && turns.isOver()) await turns.next();
+      if (live[row] === 1 && hasValue(collection.points.payloadOf(row), count.path)) found++;
+    }
+    count.points += found;
+    count.isComplete = true;
     return count.points;
   }
 

@@ -1,5 +1,5 @@
 import type { QdrantPoint } from '../../qdrant-api.js';
-import type { Collection } from '../collection.js';
+import type { Collection, Scan } from '../collection.js';
 import { type PathStep, parsePath, valuesAt } from '../filter/payload-path.js';
 import type { JsonObject } from '../json.js';
 import { readPoint, readSelection } from '../point-response.js';
@@ -14,19 +14,20 @@ export interface PointGroup {
 }
 
 /**
- * The best points of the best groups: a group is a value (a string or an integer) under a key, its rank that of its best point. A point
- * with several values is in several groups, one with none in no group.
+ * The best points of the best groups: a group is a value (a string or an integer) under a key, its rank that of its best
+ * point. A point with several values is in several groups, one without a value in no group.
  */
-export async function runQueryGroups(collection: Collection, request: JsonObject): Promise<PointGroup[]> {
+export async function runQueryGroups(scan: Scan, request: JsonObject): Promise<PointGroup[]> {
+  const { collection } = scan;
   if (request.with_lookup) throw badInput('the local engine has no `with_lookup`');
   const path = parsePath(request.group_by);
   const groupSize = readCount(request, 'group_size', 3, 1);
   const limit = readCount(request, 'limit', 10, 1);
   const selection = readSelection(request, false);
   const query = parseQuery({ ...request, limit: 1, offset: 0 }, collection);
-  // Most often a few hits are enough; where they are not, more are fetched.
+  // Most often a few hits are enough; if they are not, more are fetched.
   for (let count = 4 * limit * groupSize; ; count *= 8) {
-    const hits = await runQuery(collection, { ...query, limit: count });
+    const hits = await runQuery(scan, { ...query, limit: count });
     const groups = groupHits(collection, hits, path, limit, groupSize);
     const isFull = groups.size === limit && [...groups.values()].every((group) => group.length === groupSize);
     if (isFull || hits.length < count) {

@@ -1,5 +1,4 @@
-import { TimeSlice } from '../../../internal/time-slice.js';
-import type { Collection } from '../collection.js';
+import type { Collection, Scan } from '../collection.js';
 import { unnamedVector } from '../collection-config.js';
 import type { Filter } from '../filter/filter.js';
 import { selectRows } from '../filter/row-selection.js';
@@ -9,7 +8,7 @@ import { type PointId, parsePointId } from '../point-id.js';
 import { badInput, formatError } from '../qdrant-api-error.js';
 import { parseSparseVector, type SparseVector } from '../vectors/sparse-vectors.js';
 import { rowsPerBlock, type VectorMatrix } from '../vectors/vector-matrix.js';
-import { firstIds } from './first-ids.js';
+import { firstRows } from './first-rows.js';
 import { defaultRankConstant, fuseByDistribution, fuseByRank } from './rank-fusion.js';
 import { parseOptionalFilter, readCount } from './request.js';
 import { compareScoredRows, nthLargest, type ScoredRow } from './top-rows.js';
@@ -27,6 +26,8 @@ export interface Query {
   readonly ranking: Ranking;
   readonly vectorName: string;
   readonly filter: Filter | undefined;
+  /** Among whose points terms are rare or frequent (`params.idf.corpus`). Undefined: among all. */
+  readonly idfCorpus: Filter | undefined;
   readonly limit: number;
   readonly offset: number;
   readonly scoreThreshold: number;
@@ -36,7 +37,7 @@ export interface Query {
 const defaultLimit = 10;
 const maxPrefetchDepth = 8;
 
-/** @throws a 400 or 422 where the request is malformed or asks for what the local engine has not. */
+/** @throws a 400 or 422 if the request is malformed or asks for what the local engine does not have. */
 export function parseQuery(request: unknown, collection: Collection, depth = 0): Query {
   if (!isObject(request)) throw formatError('a query must be an object');
   if (depth > maxPrefetchDepth) throw badInput(`prefetches may be nested ${maxPrefetchDepth} levels deep`);
@@ -51,11 +52,17 @@ export function parseQuery(request: unknown, collection: Collection, depth = 0):
     ranking: parseRanking(request.query),
     vectorName: using,
     filter: parseOptionalFilter(request.filter, collection),
+    idfCorpus: parseIdfCorpus(request.params, collection),
     limit: readCount(request, 'limit', defaultLimit, 1),
     offset: readCount(request, 'offset', 0, 0),
     scoreThreshold: Math.fround(scoreThreshold),
     prefetch: prefetches.map((one) => parseQuery(one, collection, depth + 1)),
   };
+}
+
+function parseIdfCorpus(params: unknown, collection: Collection): Filter | undefined {
+  const idf = isObject(params) ? params.idf : undefined;
+  return isObject(idf) ? parseOptionalFilter(idf.corpus, collection) : undefined;
 }
 
 function parseRanking(query: unknown): Ranking {
@@ -73,40 +80,49 @@ function parseRanking(query: unknown): Ranking {
   throw badInput('the local engine answers queries by vector, by point id, and by fusion of prefetches');
 }
 
-/** Runs a query inside a scan of the collection's gate; the best hit comes first. */
-export async function runQuery(collection: Collection, query: Query, outer?: Filter): Promise<ScoredRow[]> {
+/** Runs a query; the best hit comes first. */
+export async function runQuery(scan: Scan, query: Query, outer?: Filter): Promise<ScoredRow[]> {
   const filter = bothFilters(outer, query.filter);
   const lists: ScoredRow[][] = [];
-  for (const prefetch of query.prefetch) lists.push(await runQuery(collection, prefetch, filter));
-  const rows = async (): Promise<Uint32Array> =>
-    query.prefetch.length > 0
-      ? Uint32Array.from(new Set(lists.flat().map((hit) => hit.row)))
-      : selectRows(collection, filter);
+  for (const prefetch of query.prefetch) lists.push(await runQuery(scan, prefetch, filter));
   const count = query.limit + query.offset;
-  const { ranking } = query;
-  let hits: ScoredRow[];
-  switch (ranking.kind) {
-    case 'fusion':
-      if (query.prefetch.length === 0) throw badInput('a fusion needs prefetches');
-      hits = ranking.method === 'rrf' ? fuseByRank(lists, ranking.rankConstant) : fuseByDistribution(lists);
-      break;
-    case 'ids':
-      hits = (await firstIds(collection, await rows(), count)).map((id) => ({
-        row: collection.points.rowOf(id) as number,
-        id,
-        score: 0,
-      }));
-      break;
-    case 'sparse':
-      hits = rankSparse(collection, query.vectorName, ranking.vector, await rows());
-      break;
-    case 'dense':
-      hits = await rankDense(collection, query, ranking.vector, await rows(), count);
-      break;
-    case 'point':
-      hits = await rankByPoint(collection, query, ranking.id, await rows(), count);
-  }
+  const hits = await rank(scan, query, lists, filter, count);
   return hits.filter((hit) => isAbove(hit.score, query)).slice(query.offset, count);
+}
+
+/** @param lists - the hits of the prefetches, to which the query is limited if it has any. */
+async function rank(
+  scan: Scan,
+  query: Query,
+  lists: readonly ScoredRow[][],
+  filter: Filter | undefined,
+  count: number,
+): Promise<ScoredRow[]> {
+  const { collection } = scan;
+  const { ranking } = query;
+  const hasPrefetch = query.prefetch.length > 0;
+  if (ranking.kind === 'fusion') {
+    if (!hasPrefetch) throw badInput('a fusion needs prefetches');
+    return ranking.method === 'rrf' ? fuseByRank(lists, ranking.rankConstant) : fuseByDistribution(lists);
+  }
+  if (ranking.kind === 'ids') {
+    const unscored = (row: number): ScoredRow => ({ row, id: collection.points.idOf(row) as PointId, score: 0 });
+    if (!hasPrefetch) return (await firstRows(scan, filter, count)).map(unscored);
+    return uniqueRows(lists).map(unscored).sort(compareScoredRows);
+  }
+  const rows = hasPrefetch ? Uint32Array.from(uniqueRows(lists)) : await selectRows(scan, filter);
+  switch (ranking.kind) {
+    case 'sparse':
+      return rankSparse(scan, query, ranking.vector, rows, count);
+    case 'dense':
+      return rankDense(scan, query, ranking.vector, rows, count);
+    case 'point':
+      return rankByPoint(scan, query, ranking.id, rows, count);
+  }
+}
+
+function uniqueRows(lists: readonly ScoredRow[][]): number[] {
+  return [...new Set(lists.flat().map((hit) => hit.row))];
 }
 
 /** As on a server: a similarity must be above the threshold, a fused score may be at it, and what is in the order of ids has no score. */
@@ -128,53 +144,77 @@ function requireMatrix(collection: Collection, name: string): VectorMatrix {
 }
 
 async function rankByPoint(
-  collection: Collection,
+  scan: Scan,
   query: Query,
   id: PointId,
   rows: Uint32Array,
   count: number,
 ): Promise<ScoredRow[]> {
-  const row = collection.points.rowOf(id);
+  const { collection, live } = scan;
+  const row = collection.points.rowOf(id, live);
   if (row === undefined) throw badInput(`No point with id ${id} found`);
   const others = rows.filter((other) => other !== row);
   const sparse = collection.sparse.get(query.vectorName)?.get(row);
-  if (sparse) return rankSparse(collection, query.vectorName, sparse, others);
+  if (sparse) return rankSparse(scan, query, sparse, others, count);
   const matrix = requireMatrix(collection, query.vectorName);
   if (!matrix.has(row)) throw badInput('Not existing vector name error');
-  return rankDense(collection, query, matrix.get(row), others, count);
+  return rankDense(scan, query, matrix.get(row), others, count);
 }
 
-function rankSparse(collection: Collection, name: string, vector: SparseVector, rows: Uint32Array): ScoredRow[] {
-  const vectors = collection.sparse.get(name);
+async function rankSparse(
+  scan: Scan,
+  query: Query,
+  vector: SparseVector,
+  rows: Uint32Array,
+  count: number,
+): Promise<ScoredRow[]> {
+  const { collection, turns } = scan;
+  const vectors = collection.sparse.get(query.vectorName);
   if (!vectors) throw badInput('Not existing vector name error');
-  const scoreOf = vectors.scorer(vector);
-  const hits: ScoredRow[] = [];
-  for (const row of rows) {
-    const score = scoreOf(row);
-    if (score !== undefined) hits.push({ row, id: collection.points.idOf(row) as PointId, score });
+  let counts = vectors.allCounts();
+  if (vectors.isIdf && query.idfCorpus) {
+    const corpus = vectors.countsFor(vector);
+    for (const row of await selectRows(scan, query.idfCorpus)) {
+      if (turns.isOver()) await turns.next();
+      corpus.add(row);
+    }
+    counts = corpus;
   }
+  const scoreOf = vectors.scorer(vector, counts);
+  const scores = new Float64Array(rows.length);
+  for (let index = 0; index < rows.length; index++) {
+    if (turns.isOver()) await turns.next();
+    scores[index] = scoreOf(rows[index] as number) ?? Number.NEGATIVE_INFINITY;
+  }
+  const cut = nthLargest(scores, count);
+  const hits: ScoredRow[] = [];
+  rows.forEach((row, index) => {
+    const score = scores[index] as number;
+    if (score === Number.NEGATIVE_INFINITY || score < cut) return;
+    hits.push({ row, id: collection.points.idOf(row) as PointId, score });
+  });
   return hits.sort(compareScoredRows);
 }
 
 /**
- * The best `count` of `rows`: scored in float32, then everything that float32 cannot tell from the last of them again in float64, so that
- * neither the order nor the score depends on how the sum was taken.
+ * The best `count` of `rows`: scored in float32, then everything that float32 cannot tell from the last of them again in
+ * float64, so that neither the order nor the score depends on how the sum was taken.
  */
 async function rankDense(
-  collection: Collection,
+  scan: Scan,
   query: Query,
   vector: ArrayLike<number>,
   candidates: Uint32Array,
   count: number,
 ): Promise<ScoredRow[]> {
+  const { collection, turns } = scan;
   const matrix = requireMatrix(collection, query.vectorName);
   const prepared = matrix.prepare(vector);
-  const rows = matrix.size === collection.points.size ? candidates : candidates.filter((row) => matrix.has(row));
+  const rows = matrix.keepPresent(candidates);
   const scores = new Float32Array(rows.length);
-  const slice = new TimeSlice();
   for (let from = 0; from < rows.length; from += rowsPerBlock) {
     matrix.scoreRows(prepared, rows.subarray(from, from + rowsPerBlock), scores.subarray(from));
-    if (slice.isOver()) await slice.next();
+    if (turns.isOver()) await turns.next();
   }
   const cut = Math.max(nthLargest(scores, count), query.scoreThreshold) - 2 * matrix.scoreError(prepared);
   const hits: ScoredRow[] = [];
@@ -182,7 +222,7 @@ async function rankDense(
     if ((scores[index] as number) < cut) continue;
     const row = rows[index] as number;
     hits.push({ row, id: collection.points.idOf(row) as PointId, score: matrix.score(prepared, row) });
-    if (hits.length % 256 === 0 && slice.isOver()) await slice.next();
+    if (hits.length % 256 === 0 && turns.isOver()) await turns.next();
   }
   return hits.sort(compareScoredRows);
 }

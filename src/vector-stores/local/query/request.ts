@@ -10,7 +10,7 @@ export function requireObject(request: unknown): JsonObject {
 
 export function parseOptionalFilter(filter: unknown, collection: Collection): Filter | undefined {
   if (filter === undefined || filter === null) return undefined;
-  return parseFilter(filter, (key) => collection.indexOf(key));
+  return parseFilter(filter, (path) => collection.indexOf(path));
 }
 
 /** An unsigned integer of a request. */

@@ -12,11 +12,11 @@ export function compareScoredRows(left: ScoredRow, right: ScoredRow): number {
 }
 
 /**
- * The `count`-th largest of the scores, or -Infinity where there are fewer.
+ * The `count`-th largest of the scores, or -Infinity if there are fewer.
  *
  * A binary min-heap of the best so far: its root is the score to beat.
  */
-export function nthLargest(scores: Float32Array, count: number): number {
+export function nthLargest(scores: Float32Array | Float64Array, count: number): number {
   if (scores.length <= count) return Number.NEGATIVE_INFINITY;
   const heap = scores.slice(0, count);
   for (let index = (count >> 1) - 1; index >= 0; index--) siftDown(heap, index);
@@ -31,7 +31,7 @@ export function nthLargest(scores: Float32Array, count: number): number {
   return least;
 }
 
-function siftDown(heap: Float32Array, start: number): void {
+function siftDown(heap: Float32Array | Float64Array, start: number): void {
   const value = heap[start] as number;
   let index = start;
   for (;;) {

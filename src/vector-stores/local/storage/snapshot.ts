@@ -58,10 +58,10 @@ function readRows(collection: Collection, from: number, to: number) {
   const rows: number[] = [];
   const ids: PointId[] = [];
   for (let row = from; row < Math.min(to, collection.points.rowCount); row++) {
-    const id = collection.points.idOf(row);
-    if (id === undefined) continue;
+    // A retired row would bring back what was replaced.
+    if (!collection.points.isLive(row)) continue;
     rows.push(row);
-    ids.push(id);
+    ids.push(collection.points.idOf(row) as PointId);
   }
   const dense: Record<string, DenseBatch> = {};
   for (const [name, matrix] of collection.dense) {

@@ -21,14 +21,28 @@ export function parseSparseVector(value: unknown): SparseVector {
   return { indices: [...indices], values: values.map(Math.fround) };
 }
 
-/** The sparse vectors of one name. Their similarity is the dot product, optionally weighted by inverse document frequency. */
+/** How many vectors there are, and how many of them have each index. */
+interface DocumentCounts {
+  readonly total: number;
+  readonly of: (index: number) => number;
+}
+
+/**
+ * The sparse vectors of one name. Their similarity is the dot product, optionally weighted by inverse document frequency.
+ */
 export class SparseVectors {
   readonly #isIdf: boolean;
+  /** By row, those of retired rows included. */
   readonly #vectors = new Map<number, SparseVector>();
   readonly #documentCounts = new Map<number, number>();
+  #size = 0;
 
   constructor(isIdf: boolean) {
     this.#isIdf = isIdf;
+  }
+
+  get isIdf(): boolean {
+    return this.#isIdf;
   }
 
   has(row: number): boolean {
@@ -39,16 +53,18 @@ export class SparseVectors {
     return this.#vectors.get(row);
   }
 
+  /** Stores the vector of a row that has none. */
   set(row: number, vector: SparseVector): void {
-    this.remove(row);
     this.#vectors.set(row, vector);
+    this.#size++;
     for (const index of vector.indices) this.#documentCounts.set(index, (this.#documentCounts.get(index) ?? 0) + 1);
   }
 
-  remove(row: number): void {
+  /** Counts a vector no longer; it stays readable until it is removed. */
+  retire(row: number): void {
     const vector = this.#vectors.get(row);
     if (!vector) return;
-    this.#vectors.delete(row);
+    this.#size--;
     for (const index of vector.indices) {
       const count = (this.#documentCounts.get(index) ?? 0) - 1;
       if (count > 0) this.#documentCounts.set(index, count);
@@ -56,26 +72,60 @@ export class SparseVectors {
     }
   }
 
-  /** A function that scores a row; undefined where the row shares no index with the query, and so is no hit. */
-  scorer(query: SparseVector): (row: number) => number | undefined {
-    const weights = new Map(
-      query.indices.map((index, at) => [index, (query.values[at] as number) * this.#weight(index)]),
-    );
-    return (row) => {
-      const vector = this.#vectors.get(row);
-      let score: number | undefined;
-      vector?.indices.forEach((index, at) => {
-        const weight = weights.get(index);
-        if (weight !== undefined) score = (score ?? 0) + weight * (vector.values[at] as number);
-      });
-      return score;
+  remove(row: number): void {
+    this.#vectors.delete(row);
+  }
+
+  /** The counts over all vectors. */
+  allCounts(): DocumentCounts {
+    return { total: this.#size, of: (index) => this.#documentCounts.get(index) ?? 0 };
+  }
+
+  /** Collects the counts of the indices of a query, over some of the rows. */
+  countsFor(query: SparseVector): DocumentCounts & { add(row: number): void } {
+    const counts = new Map(query.indices.map((index) => [index, 0]));
+    let total = 0;
+    return {
+      get total() {
+        return total;
+      },
+      of: (index) => counts.get(index) ?? 0,
+      add: (row) => {
+        const vector = this.#vectors.get(row);
+        if (!vector) return;
+        total++;
+        for (const index of vector.indices) {
+          const count = counts.get(index);
+          if (count !== undefined) counts.set(index, count + 1);
+        }
+      },
     };
   }
 
-  /** ln(1 + (N - n + 0.5) / (n + 0.5)), as Qdrant's idf modifier has it. */
-  #weight(index: number): number {
+  /**
+   * A function that scores a row; undefined if the row is not a hit: it shares no index with the query, or the products
+   * cancel out to nothing, which a server's index drops too.
+   */
+  scorer(query: SparseVector, counts: DocumentCounts): (row: number) => number | undefined {
+    const weights = new Map(
+      query.indices.map((index, at) => [index, (query.values[at] as number) * this.#weight(index, counts)]),
+    );
+    return (row) => {
+      const vector = this.#vectors.get(row);
+      if (!vector) return undefined;
+      let score = 0;
+      vector.indices.forEach((index, at) => {
+        const weight = weights.get(index);
+        if (weight !== undefined) score += weight * (vector.values[at] as number);
+      });
+      return score === 0 ? undefined : score;
+    };
+  }
+
+  /** ln(1 + (N - n + 0.5) / (n + 0.5)), as in Qdrant's idf modifier. */
+  #weight(index: number, { total, of }: DocumentCounts): number {
     if (!this.#isIdf) return 1;
-    const documents = this.#documentCounts.get(index) ?? 0;
-    return Math.log1p((this.#vectors.size - documents + 0.5) / (documents + 0.5));
+    const documents = of(index);
+    return Math.log1p((total - documents + 0.5) / (documents + 0.5));
   }
 }

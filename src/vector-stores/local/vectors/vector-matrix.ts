@@ -55,6 +55,12 @@ export class VectorMatrix {
     return this.#present[row] === 1;
   }
 
+  /** The rows that have a vector. */
+  keepPresent(rows: Uint32Array): Uint32Array {
+    const present = this.#present;
+    return rows.every((row) => present[row] === 1) ? rows : rows.filter((row) => present[row] === 1);
+  }
+
   /** @throws a 400 where the memory does not suffice for so many rows. */
   reserve(rows: number): void {
     if (rows > this.#present.length) {

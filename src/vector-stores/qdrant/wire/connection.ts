@@ -167,7 +167,10 @@ export class QdrantConnection {
   async #send<Value>(options: RequestOptions, send: SendRequest<Value>, signal: AbortSignal): Promise<Value> {
     const request = this.describe(options);
     try {
-      const client = await this.#clientFor(options.scope?.tenantId);
+      const fairnessKey = options.scope?.tenantId;
+      const connected = await this.#clientFor(fairnessKey);
+      // Work that is done in this process ends with the signal, and shares the time with other tenants'.
+      const client = connected.forCaller?.({ signal, fairnessKey }) ?? connected;
       const value = await send(client, wireVectors(client.acceptsFloat32Array === true), signal);
       if (value === undefined || value === null) throw invalidResponse(request, 'a result');
       return value;

@@ -1,44 +1,52 @@
 import { expect, it } from 'vitest';
 import { PayloadColumn } from '#src/vector-stores/local/filter/payload-column.js';
 import { everyElement } from '#src/vector-stores/local/filter/payload-path.js';
+import { ScanSchedule } from '#src/vector-stores/local/scan-schedule.js';
 
-const rowsWhere = (column: PayloadColumn, check: (values: readonly unknown[]) => boolean): number[] => {
-  const { codes, holds } = column.evaluate(check);
+type Check = (values: readonly unknown[]) => boolean;
+
+const evaluate = (column: PayloadColumn, check: Check) =>
+  new ScanSchedule().run({}, (turns) =>
+    column.evaluate({ kind: 'field', key: 'tag', path: ['tag'], count: 1, check }, turns),
+  );
+
+const rowsWhere = async (column: PayloadColumn, check: Check): Promise<number[]> => {
+  const { codes, holds } = await evaluate(column, check);
   return Array.from(codes, (code, row) => (holds[code] === 1 ? row : -1)).filter((row) => row >= 0);
 };
 
-it('evaluates a condition once for each different finding', () => {
+it('evaluates a condition once for each different finding', async () => {
   const column = new PayloadColumn(['tag'], 0);
   const tags = ['a', 'b', 'a', 1, '1', ['a'], undefined, null, { a: 1 }, { a: 1 }];
   tags.forEach((tag, row) => {
     column.set(row, tag === undefined ? {} : { tag });
   });
   const seen: unknown[] = [];
-  column.evaluate((values) => {
+  await evaluate(column, (values) => {
     seen.push(values);
     return false;
   });
   expect(seen).toEqual([['a'], ['b'], [1], ['1'], [['a']], [], [null], [{ a: 1 }]]);
-  expect(rowsWhere(column, ([value]) => value === 'a')).toEqual([0, 2]);
-  expect(rowsWhere(column, (values) => values.length === 0)).toEqual([6]);
+  expect(await rowsWhere(column, ([value]) => value === 'a')).toEqual([0, 2]);
+  expect(await rowsWhere(column, (values) => values.length === 0)).toEqual([6]);
 });
 
-it('knows no row without a point, and forgets what no point has any more', () => {
+it('knows no row without a point, and forgets what no point has any more', async () => {
   const column = new PayloadColumn(['n'], 10);
   for (let round = 0; round < 5000; round++) column.set(round % 10, { n: round });
   expect(column.hasTooManyValues).toBe(false);
   const seen: unknown[] = [];
-  column.evaluate((values) => {
+  await evaluate(column, (values) => {
     seen.push(...values);
     return true;
   });
   expect(seen.sort()).toEqual([4990, 4991, 4992, 4993, 4994, 4995, 4996, 4997, 4998, 4999]);
   column.remove(3);
   column.remove(3);
-  expect(rowsWhere(column, () => true)).toEqual([0, 1, 2, 4, 5, 6, 7, 8, 9]);
+  expect(await rowsWhere(column, () => true)).toEqual([0, 1, 2, 4, 5, 6, 7, 8, 9]);
 });
 
-it('says when it has too many different values', () => {
+it('says when it has too many different values', async () => {
   const column = new PayloadColumn(['n'], 0);
   for (let row = 0; row < 1024; row++) column.set(row, { n: row });
   expect(column.hasTooManyValues).toBe(false);
@@ -46,7 +54,7 @@ it('says when it has too many different values', () => {
   expect(column.hasTooManyValues).toBe(true);
 });
 
-it('takes no value for another, however alike they are written', () => {
+it('takes no value for another, however alike they are written', async () => {
   const values: unknown[] = [
     [1],
     ['1'],
@@ -79,7 +87,7 @@ it('takes no value for another, however alike they are written', () => {
     column.set(row, { list });
   });
   const seen: unknown[] = [];
-  column.evaluate((found) => {
+  await evaluate(column, (found) => {
     seen.push(found);
     return false;
   });

@@ -1,21 +1,32 @@
 import { expect, it } from 'vitest';
-import { TimeSlice } from '#src/internal/time-slice.js';
-import { ValueCounts } from '#src/vector-stores/local/filter/value-counts.js';
-import { PointTable } from '#src/vector-stores/local/point-table.js';
+import { Collection } from '#src/vector-stores/local/collection.js';
+import { parseCreateCollection } from '#src/vector-stores/local/collection-config.js';
+import { runScan } from '../../../../fixtures/local-engine/run-scan.js';
 
 it('counts once, and what changes from then on', async () => {
-  const points = new PointTable();
-  for (let id = 0; id < 1000; id++) points.set(id, id % 4 === 0 ? { tag: id } : { other: [] });
-  points.delete(0);
-  const counts = new ValueCounts();
-  counts.add({ tag: 'nobody has asked yet' });
-  expect(await counts.at('tag', points, new TimeSlice())).toBe(249);
-  expect(await counts.at('other', points, new TimeSlice())).toBe(750);
-  counts.add({ tag: null });
-  counts.add({});
-  counts.remove({ tag: 4, other: 1 });
-  // Whoever counts again finds nothing here.
-  const none = new PointTable();
-  expect(await counts.at('tag', none, new TimeSlice())).toBe(249);
-  expect(await counts.at('other', none, new TimeSlice())).toBe(749);
+  const collection = new Collection(parseCreateCollection('docs', { vectors: {} }));
+  const count = (key: string) => runScan(collection, (scan) => collection.valueCounts.at(key, scan));
+  const store = (ids: number[], payloadOf: (id: number) => Record<string, unknown>) =>
+    collection.apply({ kind: 'upsert', ids, payloads: ids.map(payloadOf), dense: {}, sparse: {} });
+  store(
+    Array.from({ length: 1000 }, (_, id) => id),
+    (id) => (id % 4 === 0 ? { tag: id } : { other: [] }),
+  );
+  collection.apply({ kind: 'delete', ids: [0] });
+  expect(await count('tag')).toBe(249);
+  expect(await count('other')).toBe(750);
+  store([1], () => ({ tag: null }));
+  store([2], () => ({}));
+  expect(await count('tag')).toBe(250);
+  expect(await count('other')).toBe(748);
+});
+
+it('counts what changes while it counts once', async () => {
+  const collection = new Collection(parseCreateCollection('docs', { vectors: {} }));
+  const ids = Array.from({ length: 20_000 }, (_, id) => id);
+  collection.apply({ kind: 'upsert', ids, payloads: ids.map(() => ({ tag: 1 })), dense: {}, sparse: {} });
+  const counting = runScan(collection, (scan) => collection.valueCounts.at('tag', scan));
+  collection.apply({ kind: 'delete', ids: [0, 1, 2] });
+  collection.apply({ kind: 'upsert', ids: [3, -1], payloads: [{}, { tag: 2 }], dense: {}, sparse: {} });
+  expect(await counting).toBe(20_000 - 4 + 1);
 });
