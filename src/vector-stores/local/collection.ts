@@ -7,7 +7,7 @@ import { ValueCounts } from './filter/value-counts.js';
 import type { JsonObject } from './json.js';
 import type { PointBatch } from './point-batch.js';
 import type { PointId } from './point-id.js';
-import { type LiveRows, PointTable } from './point-table.js';
+import { PointTable, type TableScan } from './point-table.js';
 import { IdOrder } from './query/id-order.js';
 import type { ScanTurns } from './scan-schedule.js';
 import { SparseVectors } from './vectors/sparse-vectors.js';
@@ -19,11 +19,9 @@ export type Mutation =
   | ({ readonly kind: 'upsert' } & PointBatch)
   | { readonly kind: 'delete'; readonly ids: readonly PointId[] };
 
-/** One reading of a collection, which sees the points of the moment at which it began. */
-export interface Scan {
+/** One reading of a collection. */
+export interface Scan extends TableScan {
   readonly collection: Collection;
-  readonly live: LiveRows;
-  readonly turns: ScanTurns;
 }
 
 /**
@@ -66,7 +64,7 @@ export class Collection {
     const number = ++this.#lastScan;
     this.#scans.add(number);
     try {
-      return await run({ collection: this, live: this.points.liveRows(), turns });
+      return await run({ collection: this, points: this.points, live: this.points.liveRows(), turns });
     } finally {
       this.#scans.delete(number);
       this.#freeRetired();

@@ -1,8 +1,16 @@
 import type { JsonObject } from './json.js';
 import type { PointId } from './point-id.js';
+import type { ScanTurns } from './scan-schedule.js';
 
 /** Which rows had a point at one moment, by row: 1 or 0. It does not change afterwards. */
 export type LiveRows = Uint8Array;
+
+/** One reading of a table, which sees the points of the moment at which it began. */
+export interface TableScan {
+  readonly points: PointTable;
+  readonly live: LiveRows;
+  readonly turns: ScanTurns;
+}
 
 /**
  * Which point lives in which row, and its payload.

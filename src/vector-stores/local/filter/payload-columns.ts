@@ -1,5 +1,5 @@
-import type { Scan } from '../collection.js';
 import type { JsonObject } from '../json.js';
+import type { TableScan } from '../point-table.js';
 import type { FieldCondition, Filter } from './filter.js';
 import { PayloadColumn } from './payload-column.js';
 import type { PathStep } from './payload-path.js';
@@ -42,8 +42,8 @@ export class PayloadColumns {
   }
 
   /** Builds the columns that a filter can use and that do not exist yet. */
-  async prepare(filter: Filter, scan: Scan): Promise<void> {
-    if (scan.collection.points.size < leastPoints) return;
+  async prepare(filter: Filter, scan: TableScan): Promise<void> {
+    if (scan.points.size < leastPoints) return;
     for (const { key, path } of fieldConditionsOf(filter)) {
       const known = this.#keys.get(key);
       if (known) {
@@ -58,15 +58,15 @@ export class PayloadColumns {
   }
 
   /** What changes meanwhile goes into the column at once; the rest is read from the rows of the scan, which stay. */
-  async #build(key: string, path: readonly PathStep[], scan: Scan): Promise<void> {
-    const { collection, live, turns } = scan;
+  async #build(key: string, path: readonly PathStep[], scan: TableScan): Promise<void> {
+    const { points, live, turns } = scan;
     const known: KnownKey = { column: new PayloadColumn(path, live.length), isComplete: false };
     this.#keys.set(key, known);
     try {
       for (let row = 0; row < live.length && known.column; row++) {
         if (row % 256 === 255 && turns.isOver()) await turns.next();
         if (live[row] !== 1) continue;
-        known.column?.set(row, collection.points.payloadOf(row));
+        known.column?.set(row, points.payloadOf(row));
         if (known.column?.hasTooManyValues) known.column = undefined;
       }
       known.isComplete = true;

@@ -1,5 +1,5 @@
-import type { Scan } from '../collection.js';
 import type { JsonObject } from '../json.js';
+import type { TableScan } from '../point-table.js';
 import { type PathStep, parsePath, valuesAt } from './payload-path.js';
 
 interface ValueCount {
@@ -24,7 +24,7 @@ export class ValueCounts {
     this.#change(payload, -1);
   }
 
-  async at(key: string, { collection, live, turns }: Scan): Promise<number> {
+  async at(key: string, { points, live, turns }: TableScan): Promise<number> {
     const known = this.#counts.get(key);
     if (known?.isComplete) return known.points;
     const count: ValueCount = { path: parsePath(key), points: 0, isComplete: false };
@@ -32,7 +32,7 @@ export class ValueCounts {
     let found = 0;
     for (let row = 0; row < live.length; row++) {
       if (row % 256 === 255 && turns.isOver()) await turns.next();
-      if (live[row] === 1 && hasValue(collection.points.payloadOf(row), count.path)) found++;
+      if (live[row] === 1 && hasValue(points.payloadOf(row), count.path)) found++;
     }
     count.points += found;
     count.isComplete = true;

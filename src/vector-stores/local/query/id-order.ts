@@ -1,5 +1,5 @@
-import type { Scan } from '../collection.js';
 import { comparePointIds, type PointId } from '../point-id.js';
+import type { TableScan } from '../point-table.js';
 import type { ScanTurns } from '../scan-schedule.js';
 
 const sortedAtOnce = 1024;
@@ -27,8 +27,8 @@ export class IdOrder {
   }
 
   /** The ids of the points of a scan, and perhaps others that are not in it, from `from` on. */
-  async idsFrom(scan: Scan, from: PointId | undefined): Promise<Iterable<PointId>> {
-    if (!this.#sorted || this.#sorted.length > 2 * scan.collection.points.size + mostAdded) await this.#sort(scan);
+  async idsFrom(scan: TableScan, from: PointId | undefined): Promise<Iterable<PointId>> {
+    if (!this.#sorted || this.#sorted.length > 2 * scan.points.size + mostAdded) await this.#sort(scan);
     if (this.#unsorted.length > 0) {
       this.#added = merge(this.#added, this.#unsorted.sort(comparePointIds));
       this.#unsorted = [];
@@ -37,11 +37,11 @@ export class IdOrder {
     return inOrder(this.#sorted ?? [], this.#added, from);
   }
 
-  async #sort(scan: Scan): Promise<void> {
+  async #sort(scan: TableScan): Promise<void> {
     const since: PointId[] = [];
     this.#sortings.add(since);
     try {
-      this.#sorted = await sortInSlices([...scan.collection.points.ids()], scan.turns);
+      this.#sorted = await sortInSlices([...scan.points.ids()], scan.turns);
       this.#added = [];
       this.#unsorted = since;
     } finally {
