@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tinyBertFiles, writeFiles } from '../../helpers/tiny-bert.js';
 
-const root = resolve(import.meta.dirname, '../..');
+const root = resolve(import.meta.dirname, '../../..');
 const providerFile = resolve(root, 'src/providers/sentence-transformers/provider.ts');
 let folder: string;
 let opening: string;

@@ -138,7 +138,7 @@ describe('a download that fails', () => {
 });
 
 describe('processes', () => {
-  const root = resolve(import.meta.dirname, '../..');
+  const root = resolve(import.meta.dirname, '../../..');
   const providerFile = resolve(root, 'src/providers/sentence-transformers/provider.ts');
   const start = async () => {
     const script = join(cacheFolder, 'download.mts');

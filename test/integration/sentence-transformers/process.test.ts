@@ -15,7 +15,7 @@ import { onRequest } from '../../helpers/worker-requests.js';
 
 const golden = readMiniLmReference();
 const run = promisify(execFile);
-const root = resolve(import.meta.dirname, '../..');
+const root = resolve(import.meta.dirname, '../../..');
 const providerFile = resolve(root, 'src/providers/sentence-transformers/provider.ts');
 let folder: string;
 let cacheFolder: string;

@@ -10,7 +10,7 @@ import type { LocalModelOptions } from '#src/providers/sentence-transformers/opt
 import { SentenceTransformersProvider } from '#src/providers/sentence-transformers/provider.js';
 import { tinyBertFiles, writeFiles } from '../../helpers/tiny-bert.js';
 
-const root = resolve(import.meta.dirname, '../..');
+const root = resolve(import.meta.dirname, '../../..');
 const model = 'acme/tiny';
 const packageName = '@acme/tiny-weights';
 let host: string;

@@ -10,8 +10,8 @@ import { EmbeddingModel } from './embedding-model.js';
 import { requirePackages } from './packages.js';
 import { Tokenizer } from './tokenizer.js';
 
-const port = parentPort!;
-const guard = workerData as GuardState;
+/** Null in a process of its own; see threads/worker-port.ts. */
+const guard = workerData as GuardState | null;
 const waiting: WorkerRequest[] = [];
 /** Requests that have begun and that nobody waits for any more. */
 const withdrawn = new Set<number>();
@@ -20,7 +20,7 @@ let isBusy = false;
 let tokenizer: Tokenizer | undefined;
 let model: EmbeddingModel | undefined;
 
-port.on('message', (request: WorkerRequest) => {
+const onRequest = (request: WorkerRequest): void => {
   // Messages come between two native calls, never during one.
   if (request.type === 'exit') process.exit();
   if (request.type === 'cancel') {
@@ -31,7 +31,14 @@ port.on('message', (request: WorkerRequest) => {
   }
   waiting.push(request);
   if (!isBusy) void work();
-});
+};
+if (parentPort !== null) parentPort.on('message', onRequest);
+else {
+  process.on('message', onRequest);
+  process.on('disconnect', () => process.exit());
+  // A terminal sends it to the host as well, which decides what becomes of this process.
+  process.on('SIGINT', () => {});
+}
 
 async function work(): Promise<void> {
   isBusy = true;
@@ -102,5 +109,7 @@ async function loadTokenizer(manifest: ModelManifest): Promise<Tokenizer> {
 }
 
 function respond(response: WorkerResponse, transfer: ArrayBuffer[] = []): void {
-  port.postMessage(response, transfer);
+  if (parentPort !== null) parentPort.postMessage(response, transfer);
+  // The host ended meanwhile: nobody is left to answer.
+  else process.send?.(response, undefined, {}, (error) => void (error && process.exit()));
 }

@@ -1,9 +1,8 @@
 import { AiProviderError } from '../../../errors.js';
 import type { ModelManifest } from '../model/model-manifest.js';
-import { lookedAt } from '../threads/text-start.js';
 import type { WorkerHandle } from '../threads/worker-handle.js';
 import { WorkerPool, type WorkerPoolOptions } from '../threads/worker-pool.js';
-import type { DeviceReport } from '../threads/worker-protocol.js';
+import type { DeviceReport, TokenizedTexts } from '../threads/worker-protocol.js';
 import { BatchQueue } from './batch-queue.js';
 import {
   concatenate,
@@ -13,6 +12,7 @@ import {
   type EmbedOptions,
   type Job,
   type TokenizedText,
+  takeSlice,
 } from './embedding-job.js';
 import { RunBudget } from './run-budget.js';
 
@@ -37,9 +37,7 @@ const shortRunsForMs = 1000;
 const tokensAhead = 32_768;
 /** What a text that is being tokenised is taken for. */
 const tokensOfUnknownText = 32;
-const maxTextsPerTokenizing = 64;
 const maxTokenizingRequests = 2;
-const maxCharactersPerTokenizing = 40_000;
 
 /** Embeds the texts of all callers of one model: continuous batching by token count over a pool of worker threads. */
 export class EmbeddingEngine {
@@ -166,46 +164,40 @@ export class EmbeddingEngine {
   }
 
   async #tokenize(): Promise<void> {
-    const job = this.#unread[0]!;
-    const { isUrgent, maxTextsPerRun, prompt } = job.options;
-    const start = job.nextText;
-    const texts: string[] = [];
-    let characters = 0;
-    do {
-      // What is never looked at is not copied to the worker either.
-      const text = lookedAt(job.texts[job.nextText++]!, this.#maxTokens);
-      texts.push(text);
-      characters += text.length;
-    } while (
-      job.nextText < job.texts.length &&
-      texts.length < maxTextsPerTokenizing &&
-      characters < maxCharactersPerTokenizing
-    );
-    // Bulk jobs take turns.
-    this.#unread.shift();
-    if (job.nextText < job.texts.length) {
-      if (isUrgent) this.#unread.unshift(job);
-      else this.#unread.push(job);
-    }
-    this.#textsBeingTokenized += texts.length;
+    const job = this.#unread.shift()!;
+    const slice = takeSlice(job, this.#maxTokens);
+    this.#requeue(job);
+    this.#textsBeingTokenized += slice.texts.length;
     this.#tokenizingRequests++;
     try {
-      const { tokenIds, lengths, skipped } = await this.#pool.tokenize(texts, prompt, isUrgent);
-      let offset = 0;
-      lengths.forEach((length, index) => {
-        const ids = tokenIds.subarray(offset, offset + length);
-        offset += length;
-        job.tokenCount += length;
-        const queue = isUrgent ? this.#urgent : this.#bulk;
-        if (job.isSettled) return;
-        queue.add({ tokenIds: ids, skipped: skipped[index]!, maxTextsPerRun, job, position: start + index });
-      });
+      const { prompt, isUrgent } = job.options;
+      this.#enqueue(job, slice.start, await this.#pool.tokenize(slice.texts, prompt, isUrgent));
     } catch (error) {
       job.settle(error);
     }
-    this.#textsBeingTokenized -= texts.length;
+    this.#textsBeingTokenized -= slice.texts.length;
     this.#tokenizingRequests--;
     this.#dispatch();
+  }
+
+  /** Urgent jobs go on at once; the others take turns. */
+  #requeue(job: Job): void {
+    if (job.nextText === job.texts.length) return;
+    if (job.options.isUrgent) this.#unread.unshift(job);
+    else this.#unread.push(job);
+  }
+
+  #enqueue(job: Job, start: number, { tokenIds, lengths, skipped }: TokenizedTexts): void {
+    const { isUrgent, maxTextsPerRun } = job.options;
+    const queue = isUrgent ? this.#urgent : this.#bulk;
+    let offset = 0;
+    lengths.forEach((length, index) => {
+      const ids = tokenIds.subarray(offset, offset + length);
+      offset += length;
+      job.tokenCount += length;
+      if (job.isSettled) return;
+      queue.add({ tokenIds: ids, skipped: skipped[index]!, maxTextsPerRun, job, position: start + index });
+    });
   }
 
   async #run(worker: WorkerHandle, isUrgent: boolean): Promise<void> {

@@ -1,4 +1,5 @@
 import { withResolvers } from '../../../internal/with-resolvers.js';
+import { lookedAt } from '../threads/text-start.js';
 import type { TokenizedTexts } from '../threads/worker-protocol.js';
 import type { QueuedText } from './batch-queue.js';
 
@@ -66,6 +67,23 @@ export function createJob(
   };
   options.signal.addEventListener('abort', onAbort, { once: true });
   return job;
+}
+
+const maxTextsPerSlice = 64;
+const maxCharactersPerSlice = 40_000;
+
+/** Takes the next texts of a job for one request to the tokenizer: at least one. */
+export function takeSlice(job: Job, maxTokens: number): { readonly start: number; readonly texts: readonly string[] } {
+  const start = job.nextText;
+  const texts: string[] = [];
+  let characters = 0;
+  do {
+    // What is never looked at is not copied to the worker either.
+    const text = lookedAt(job.texts[job.nextText++]!, maxTokens);
+    texts.push(text);
+    characters += text.length;
+  } while (job.nextText < job.texts.length && texts.length < maxTextsPerSlice && characters < maxCharactersPerSlice);
+  return { start, texts };
 }
 
 /** The texts as one request to a worker. */

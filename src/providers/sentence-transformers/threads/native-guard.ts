@@ -35,8 +35,13 @@ function waitForNativeCode(): void {
 /** How many calls are under way in this thread: an urgent one is served between two runs of another. */
 let depth = 0;
 
-/** On the worker's side: runs native code, unless the process is about to exit. */
-export async function runNative<Result>(state: GuardState, run: () => Promise<Result>): Promise<Result> {
+/**
+ * On the worker's side: runs native code, unless the process is about to exit.
+ *
+ * @param state - Null in a process of its own, which nobody else can end inside of native code.
+ */
+export async function runNative<Result>(state: GuardState | null, run: () => Promise<Result>): Promise<Result> {
+  if (state === null) return run();
   depth++;
   Atomics.store(state, busy, 1);
   try {

@@ -7,18 +7,19 @@ import { AiProviderError } from '../../../errors.js';
 const packageName = '@pulse/ai-providers';
 
 /**
- * The worker's file lies beside the file that this code was built into; where a host bundled the library, it lies in the installed
- * package, and where this code runs from its TypeScript source, in the build.
+ * The worker's file is next to the file that this code was built into. When a host bundled the library, or this code runs from its TypeScript source, it is
+ * in the installed package.
+ *
+ * @throws an error with code `missing_dependency` when it is not there, as after a deployment that replaced the package under a running host.
  */
 export function workerFile(): string {
   const here = ownFile();
   const name = `sentence-transformers-worker.${here.endsWith('.cjs') ? 'cjs' : 'js'}`;
-  const candidates = [join(dirname(here), name), join(dirname(here), '..', '..', '..', 'dist', name)];
-  const found = candidates.find((candidate) => existsSync(candidate)) ?? installedWorkerFile(here, name);
+  const found = [join(dirname(here), name), installedWorkerFile(here, name)].find((file) => file && existsSync(file));
   if (found !== undefined) return found;
   throw new AiProviderError(
-    `The worker file ${name} was not found beside ${here}. A host that is bundled keeps ${packageName} installed beside its bundle, or ` +
-      `copies dist/${name} and the chunks it imports there.`,
+    `The file ${name} of the local model's threads is not next to ${here}. If a deployment replaced ${packageName}, restart this process. If the host is ` +
+      `bundled, keep ${packageName} installed next to its bundle, or copy dist/${name} and the chunks that it imports there.`,
     { code: 'missing_dependency' },
   );
 }

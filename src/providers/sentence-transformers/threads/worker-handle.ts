@@ -1,9 +1,7 @@
-import { Worker } from 'node:worker_threads';
 import { AiProviderError } from '../../../errors.js';
+import { withResolvers } from '../../../internal/with-resolvers.js';
 import type { DownloadProgress } from '../model/hub/hub-settings.js';
-import { guardWorker } from './native-guard.js';
-import { silenceRuntimeTelemetry } from './runtime-telemetry.js';
-import { workerFile } from './worker-file.js';
+import { startWorker, type WorkerPort } from './worker-port.js';
 import { deserializeError, type ResultOf, type WorkerRequest, type WorkerResponse } from './worker-protocol.js';
 
 type RequestType = keyof ResultOf;
@@ -15,34 +13,29 @@ interface PendingRequest {
   reject(error: unknown): void;
 }
 
-/** One worker thread, asked by promises. It keeps the process alive only while an answer is awaited. */
+/** One worker, which answers requests by promises. It keeps the process alive only while an answer is awaited. */
 export class WorkerHandle {
-  readonly #worker: Worker;
+  readonly #port: WorkerPort;
   readonly #pending = new Map<number, PendingRequest>();
   #lastId = 0;
   #failure: AiProviderError | undefined;
-  /** Called once when the thread ended without being asked to. */
+  /** Called once when the worker ended without being asked to. */
   readonly #onCrash: (error: AiProviderError) => void;
   #isTerminated = false;
   /** `performance.now()` of the latest answer: when it began with the next request. */
   answeredAt = performance.now();
-  readonly #exited: Promise<void>;
+  readonly #ended = withResolvers<void>();
 
+  /** @throws an error with code `worker_crashed` or `missing_dependency` when it cannot be started. */
   constructor(onCrash: (error: AiProviderError) => void) {
     this.#onCrash = onCrash;
-    silenceRuntimeTelemetry();
-    const guard = guardWorker();
-    this.#worker = new Worker(workerFile(), { name: 'pulse-embedding', workerData: guard.state, ...execArgv() });
-    this.#exited = new Promise((ended) => {
-      this.#worker.once('exit', () => {
-        guard.release();
-        ended();
-      });
+    this.#port = startWorker({
+      onMessage: (response) => this.#settle(response),
+      onEnd: (cause) => {
+        this.#ended.resolve();
+        this.#fail(cause);
+      },
     });
-    this.#worker.unref();
-    this.#worker.on('message', (response: WorkerResponse) => this.#settle(response));
-    this.#worker.on('error', (cause) => this.#fail(cause));
-    this.#worker.on('exit', (exitCode) => this.#fail(new Error(`the thread ended with exit code ${exitCode}`)));
   }
 
   get pendingCount(): number {
@@ -59,8 +52,8 @@ export class WorkerHandle {
     const promise = new Promise<ResultOf[Type]>((resolve, reject) => {
       if (this.#failure !== undefined) return reject(this.#failure);
       this.#pending.set(id, { resolve: resolve as PendingRequest['resolve'], reject, onProgress });
-      this.#worker.ref();
-      this.#worker.postMessage({ ...request, id }, transfer);
+      this.#port.ref();
+      this.#port.post({ ...request, id } as WorkerRequest, transfer);
     });
     return Object.assign(promise, { requestId: id });
   }
@@ -73,17 +66,17 @@ export class WorkerHandle {
     const pending = this.#pending.get(requestId);
     if (pending === undefined) return;
     this.#pending.delete(requestId);
-    this.#worker.postMessage({ type: 'cancel', id: 0, target: requestId } satisfies WorkerRequest);
+    this.#port.post({ type: 'cancel', id: 0, target: requestId });
     this.#unrefWhenIdle();
     pending.reject(reason);
   }
 
-  /** Ends the thread after the run under way; see native-guard.ts for why not at once. */
+  /** Ends the worker after the run under way; see native-guard.ts for why not at once. */
   async terminate(): Promise<void> {
     this.#isTerminated = true;
-    this.#worker.ref();
-    this.#worker.postMessage({ type: 'exit', id: 0 } satisfies WorkerRequest);
-    await this.#exited;
+    this.#port.ref();
+    this.#port.post({ type: 'exit', id: 0 });
+    await this.#ended.promise;
   }
 
   #settle(response: WorkerResponse): void {
@@ -113,8 +106,8 @@ export class WorkerHandle {
   }
 
   #unrefWhenIdle(): void {
-    // A thread that was told to end is waited for: the process must not exit under whoever closes.
-    if (this.#pending.size === 0 && !this.#isTerminated) this.#worker.unref();
+    // After `terminate`, its end is waited for: the process must not exit under whoever closes.
+    if (this.#pending.size === 0 && !this.#isTerminated) this.#port.unref();
   }
 
   #fail(cause: unknown): void {
@@ -128,9 +121,4 @@ export class WorkerHandle {
     this.#pending.clear();
     if (!this.#isTerminated) this.#onCrash(this.#failure);
   }
-}
-
-/** Threads take over what the process was started with, and refuse what says of which kind the script on the command line is. */
-function execArgv(): { readonly execArgv?: string[] } {
-  return process.execArgv.some((argument) => argument.startsWith('--input-type')) ? { execArgv: [] } : {};
 }

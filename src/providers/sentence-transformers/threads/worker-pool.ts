@@ -32,14 +32,14 @@ export class WorkerPool {
   readonly #circuit = new CrashCircuit();
   #idleTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
-  #findFiles = this.#makeFinder();
-  /** What `#findFiles` found. */
-  #found: ModelManifest | undefined;
+  #lookup = this.#newLookup();
   #device: DeviceReport | undefined;
+  /** How many could be started, once one could not: no other is tried until all have ended. */
+  #mostWorkers = Number.POSITIVE_INFINITY;
 
   /** Finds the model's files, once. */
   manifest(): Promise<ModelManifest> {
-    return this.#findFiles();
+    return this.#lookup.find();
   }
 
   /**
@@ -49,7 +49,8 @@ export class WorkerPool {
    */
   async localManifest(): Promise<ModelManifest> {
     this.checkCircuit();
-    if (this.#found !== undefined && existsSync(this.#found.modelFile)) return this.#found;
+    const { found } = this.#lookup;
+    if (found !== undefined && existsSync(found.modelFile)) return found;
     const { source } = this.#options;
     const worker = new WorkerHandle(() => {});
     try {
@@ -69,7 +70,7 @@ export class WorkerPool {
     this.#onStartFailure = onStartFailure;
   }
 
-  /** Starts the first worker, while the model's files are still looked for. */
+  /** Starts the first worker, while the model's files are still looked for. Does not throw: `onStartFailure` is called. */
   start(): void {
     if (this.workerCount === 0) this.#grow();
   }
@@ -132,52 +133,56 @@ export class WorkerPool {
     return this.#ready.size + this.#starting.size;
   }
 
-  #makeFinder(): () => Promise<ModelManifest> {
-    return memoizeAsync(async () => {
-      this.checkCircuit();
-      const { source, onDownloadProgress } = this.#options;
-      this.#found = await this.#tokenizerThread().request({ type: 'resolve', source }, [], onDownloadProgress);
-      return this.#found;
-    });
+  /** A lookup of the model's files, which remembers what it found. */
+  #newLookup(): FileLookup {
+    const lookup: FileLookup = {
+      found: undefined,
+      find: memoizeAsync(async () => {
+        this.checkCircuit();
+        const { source, onDownloadProgress } = this.#options;
+        lookup.found = await this.#tokenizerThread().request({ type: 'resolve', source }, [], onDownloadProgress);
+        return lookup.found;
+      }),
+    };
+    return lookup;
   }
 
-  /** Has a thread load its part of the model. Where that fails, the files are looked for once more: they may have been removed. */
+  /** Loads a part of the model in a thread. When that fails, the files are looked for once more: they may have been removed. */
   async #load<Loaded>(load: (manifest: ModelManifest) => Promise<Loaded>): Promise<Loaded> {
-    const findFiles = this.#findFiles;
-    const manifest = await findFiles();
+    const lookup = this.#lookup;
+    const manifest = await lookup.find();
     try {
       return await load(manifest);
     } catch (error) {
       // While another thread runs the model, it stays what it is.
       if (!isUnavailable(error) || this.#isClosed || this.#ready.size > 0) throw error;
-      if (this.#findFiles === findFiles) this.#forgetFiles();
+      // Of two threads that fail with the same files, the first looks again for both.
+      if (this.#lookup === lookup) this.#forgetFiles();
       const again = await this.manifest();
       if (again.revision === manifest.revision) return load(again);
       throw new AiProviderError(
         `The files of the model ${manifest.model} were replaced by others while it was in use.`,
-        {
-          code: 'model_unavailable',
-          isRetryable: true,
-          cause: error,
-        },
+        { code: 'model_unavailable', isRetryable: true, cause: error },
       );
     }
   }
 
   #forgetFiles(): void {
-    this.#findFiles = this.#makeFinder();
-    this.#found = undefined;
+    this.#lookup = this.#newLookup();
     this.#loadedTokenizer = undefined;
   }
 
+  /** @throws when no thread can be started, and none is there that could do this as well. */
   #tokenizerThread(): WorkerHandle {
     if (this.#tokenizer !== undefined) return this.#tokenizer;
-    const worker = new WorkerHandle((error) => {
-      this.#forgetTokenizer();
-      this.#noteCrash(error);
-    });
-    this.#tokenizer = worker;
-    return worker;
+    try {
+      this.#tokenizer = this.#startWorker();
+    } catch (error) {
+      const [worker] = this.#ready;
+      if (worker === undefined) throw error;
+      this.#tokenizer = worker;
+    }
+    return this.#tokenizer;
   }
 
   async #loadTokenizer(): Promise<WorkerHandle> {
@@ -193,24 +198,50 @@ export class WorkerPool {
     }
   }
 
-  #forgetTokenizer(): WorkerHandle | undefined {
-    const worker = this.#tokenizer;
-    this.#tokenizer = undefined;
-    this.#loadedTokenizer = undefined;
+  #startWorker(): WorkerHandle {
+    const worker: WorkerHandle = new WorkerHandle((error) => {
+      const isSpare = this.#starting.has(worker) && this.#ready.size > 0;
+      this.#forget(worker);
+      // The others go on without it; starting it again and again would only open the circuit.
+      if (isSpare) this.#mostWorkers = this.workerCount;
+      else this.#noteCrash(error);
+    });
     return worker;
   }
 
+  #forget(worker: WorkerHandle): void {
+    this.#ready.delete(worker);
+    this.#starting.delete(worker);
+    if (this.workerCount === 0) this.#mostWorkers = Number.POSITIVE_INFINITY;
+    if (worker !== this.#tokenizer) return;
+    this.#tokenizer = undefined;
+    this.#loadedTokenizer = undefined;
+  }
+
+  /** Starts another worker to run the model, if one may be started. Fewer than wanted are as good: they do all the work. */
   #grow(): void {
-    if (this.#isClosed || this.#starting.size > 0 || this.workerCount >= this.maxWorkers) return;
-    // Its thread first: everything waits for the files.
-    this.#tokenizerThread();
-    const worker: WorkerHandle = new WorkerHandle((error) => {
-      this.#ready.delete(worker);
-      this.#starting.delete(worker);
-      this.#noteCrash(error);
-    });
-    this.#starting.add(worker);
-    void this.#loadModel(worker);
+    const { size: startingCount } = this.#starting;
+    if (this.#isClosed || startingCount > 0 || this.workerCount >= Math.min(this.maxWorkers, this.#mostWorkers)) return;
+    try {
+      // Its thread first: everything waits for the files.
+      const tokenizer = this.#tokenizerThread();
+      const worker = this.#startModelThread() ?? (this.workerCount === 0 ? tokenizer : undefined);
+      if (worker === undefined) return;
+      this.#starting.add(worker);
+      void this.#loadModel(worker);
+    } catch (error) {
+      if (this.workerCount === 0) this.#onStartFailure(error);
+    }
+  }
+
+  /** @returns undefined when it cannot be started. */
+  #startModelThread(): WorkerHandle | undefined {
+    try {
+      return this.#startWorker();
+    } catch {
+      this.#mostWorkers = Math.max(this.workerCount, 1);
+      return undefined;
+    }
   }
 
   async #loadModel(worker: WorkerHandle): Promise<void> {
@@ -226,7 +257,7 @@ export class WorkerPool {
   }
 
   #giveUp(worker: WorkerHandle, error: unknown): void {
-    this.#starting.delete(worker);
+    this.#forget(worker);
     void worker.terminate();
     if (this.workerCount === 0) this.#onStartFailure(error);
   }
@@ -238,12 +269,18 @@ export class WorkerPool {
   }
 
   async #terminateAll(): Promise<void> {
-    const tokenizer = this.#forgetTokenizer();
-    const workers = [...this.#ready, ...this.#starting, ...(tokenizer === undefined ? [] : [tokenizer])];
-    this.#ready.clear();
-    this.#starting.clear();
-    await Promise.all(workers.map((worker) => worker.terminate()));
+    const workers = new Set([...this.#ready, ...this.#starting]);
+    if (this.#tokenizer !== undefined) workers.add(this.#tokenizer);
+    for (const worker of workers) this.#forget(worker);
+    await Promise.all([...workers].map((worker) => worker.terminate()));
   }
+}
+
+/** One search for a model's files. */
+interface FileLookup {
+  /** Undefined until they were found. */
+  found: ModelManifest | undefined;
+  find(): Promise<ModelManifest>;
 }
 
 function isUnavailable(error: unknown): boolean {
