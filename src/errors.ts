@@ -63,14 +63,53 @@ export class AiProviderError extends Error {
 }
 
 /**
- * Tells whether a value is an error of this library, also across ESM and CJS copies of it.
+ * Whether a value is an error of this library, also across ESM and CJS copies of it.
+ *
+ * With a code it narrows to the class that carries the code's data.
  *
  * @example
  * try { await manager.generateEmbeddings(texts, { tenantId }) }
  * catch (error) { if (isAiProviderError(error) && error.isRetryable) requeue() ; else throw error }
+ *
+ * @example
+ * if (isAiProviderError(error, 'rate_limited')) await sleep(error.retryAfterMs ?? 1000);
  */
-export function isAiProviderError(value: unknown): value is AiProviderError {
-  return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true;
+export function isAiProviderError(value: unknown): value is AiProviderError;
+export function isAiProviderError<Code extends AiProviderErrorCode>(
+  value: unknown,
+  code: Code,
+): value is AiProviderErrorOf<Code> & { readonly code: Code };
+export function isAiProviderError(value: unknown, code?: AiProviderErrorCode): boolean {
+  if (typeof value !== 'object' || value === null || (value as Record<symbol, unknown>)[brand] !== true) return false;
+  return code === undefined || (value as AiProviderError).code === code;
+}
+
+/** The class, or the classes, of the errors with a code. */
+export type AiProviderErrorOf<Code extends AiProviderErrorCode> = Code extends keyof ClassByCode
+  ? ClassByCode[Code]
+  : AiProviderError;
+
+/** The codes whose errors carry data, and of which class they are. */
+interface ClassByCode {
+  authentication_failed: ProviderError | VectorStoreError;
+  circuit_open: ProviderError;
+  collection_not_found: VectorStoreError;
+  embedding_partially_failed: PartialEmbeddingError;
+  embedding_space_mismatch: EmbeddingSpaceMismatchError;
+  input_refused: ProviderError;
+  invalid_input: InvalidInputError;
+  invalid_response: ProviderError | VectorStoreError;
+  isolation_violated: VectorStoreError;
+  missing_dependency: MissingDependencyError;
+  model_unavailable: ProviderError;
+  providers_exhausted: ProvidersExhaustedError;
+  quota_exceeded: ProviderError;
+  rate_limited: ProviderError | VectorStoreError;
+  repository_failed: RepositoryError;
+  unavailable: ProviderError | VectorStoreError;
+  upsert_partially_failed: PartialUpsertError;
+  vector_store_failed: VectorStoreError;
+  worker_crashed: ProviderError;
 }
 
 /** A value from the caller is unusable; thrown before any I/O. `position` is its index where it stood in a list. */
@@ -270,16 +309,23 @@ export class PartialUpsertError extends VectorStoreError {
   }
 }
 
+export interface RepositoryErrorOptions {
+  readonly operation: string;
+  readonly isRetryable: boolean;
+  readonly isAboutRow?: boolean | undefined;
+  readonly cause: unknown;
+}
+
 /** The host's database failed an operation on `integrations` or `ai_usage_trackings`. */
 export class RepositoryError extends AiProviderError {
   override readonly name = 'RepositoryError';
   readonly operation: string;
+  /** The database refused the values of the row, and would refuse them again; other rows may be written. */
+  readonly isAboutRow: boolean;
 
-  constructor(
-    message: string,
-    options: { readonly operation: string; readonly isRetryable: boolean; readonly cause: unknown },
-  ) {
+  constructor(message: string, options: RepositoryErrorOptions) {
     super(message, { code: 'repository_failed', isRetryable: options.isRetryable, cause: options.cause });
     this.operation = options.operation;
+    this.isAboutRow = options.isAboutRow ?? false;
   }
 }

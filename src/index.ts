@@ -26,7 +26,8 @@ export type {
 export type {
   Integration,
   IntegrationRepository,
-  UsageOperation,
+  RecordUsageRowsOptions,
+  TenantUsage,
   UsageRecord,
 } from './core/ports/integration-repository.js';
 export type { Logger } from './core/ports/logger.js';
@@ -44,7 +45,7 @@ export type {
   Tool,
   ToolCall,
 } from './core/ports/text-provider.js';
-export type { UsageEvent, UsageRecorder } from './core/ports/usage-recorder.js';
+export type { UsageEvent, UsageOperation, UsageRecorder } from './core/ports/usage-recorder.js';
 export type {
   CollectionDescription,
   CreateCollectionOptions,

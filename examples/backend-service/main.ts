@@ -47,6 +47,8 @@ await using store = process.env.QDRANT_HOST
 await using factory = new ProviderFactory({
   repository: new KyselyIntegrationRepository(database.db),
   kinds: standardProviderKinds({ credentialCipher }),
+  // Any tenant number will do here. A real service has found the tenant by its session, and keeps the default.
+  createDefaultLocal: 'always',
   logger,
 });
 const manager = new HybridProviderManager({ factory, logger });

@@ -38,7 +38,8 @@ await using factory = new ProviderFactory({
   repository: new KyselyIntegrationRepository(database.db),
   kinds: standardProviderKinds({ credentialCipher }),
 });
-const index = new VectorIndex({ manager: new HybridProviderManager({ factory }), store });
+const manager = new HybridProviderManager({ factory });
+const index = new VectorIndex({ manager, store });
 
 // SIGTERM stops the load; what is stored stays, and the next run goes on from there.
 const stop = new AbortController();
@@ -51,6 +52,7 @@ async function loadAll(label: string): Promise<void> {
   }
 }
 
+for (const tenantId of tenants) await manager.initializeProviders(tenantId);
 await loadAll('First load');
 await addWorkItems(db, tenants[0]!, 5);
 await deleteWorkItem(db, tenants[0]!);
@@ -60,6 +62,7 @@ for (const tenantId of tenants) {
   const [hit] = await index.search('bills with mistakes', { tenantId, tableName: 'work_items' });
   console.log(`Tenant ${tenantId} finds: ${hit?.metadata.title} (${hit?.score.toFixed(3)})`);
 }
+await factory.flushUsage();
 const { rows, texts } = await db
   .selectFrom('ai_usage_trackings')
   .select((eb) => [eb.fn.countAll<number>().as('rows'), eb.fn.sum<string>('input_count').as('texts')])

@@ -53,6 +53,8 @@ const index = new VectorIndex({ manager, store });
 
 title('1. Embed and store');
 for (const tenant of tenants) {
+  // Says that the tenant exists: it gets an integration with the local model if it has none.
+  await manager.initializeProviders(tenant.tenantId);
   const passages = await readPassages(tenant.packages, tenant.passageCount);
   await ingest(index, { tenantId: tenant.tenantId, tableName, label: tenant.name, passages });
 }
@@ -74,5 +76,6 @@ for (const { tenantId, name } of tenants) {
 }
 
 title('5. Usage and cost, read back from ai_usage_trackings');
+await factory.flushUsage();
 await printUsage(database.db, startedAt);
 console.log(`\nDone in ${((Date.now() - startedAt.getTime()) / 1000).toFixed(1)} s.`);

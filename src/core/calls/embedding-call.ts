@@ -1,11 +1,6 @@
 import { type AiProviderError, isAiProviderError, PartialEmbeddingError } from '../../errors.js';
-import { addCosts, calculateCost, parsePriceList } from '../cost/cost.js';
-import {
-  type DeclaredEmbeddingSpace,
-  type EmbeddingSpace,
-  embeddingSpaceId,
-  requireSpace,
-} from '../embedding-space.js';
+import { type EmbeddingSpace, embeddingSpaceId, mayProduceSpace, requireSpace } from '../embedding-space.js';
+import type { ProviderCallOptions } from '../ports/call-options.js';
 import type {
   EmbeddingOptions,
   EmbeddingResult,
@@ -13,16 +8,23 @@ import type {
   PartialEmbeddingResult,
 } from '../ports/embedding-provider.js';
 import type { AiProvider } from '../ports/provider-kind.js';
-import type { Candidate } from '../routing/routing.js';
+import type { Candidate } from '../routing/candidate.js';
 
-export interface EmbeddingCallOptions extends EmbeddingOptions {
+export interface EmbeddingCallOptions extends Pick<EmbeddingOptions, 'model' | 'inputType' | 'truncate' | 'onBatch'> {
   readonly requiredSpace?: string | undefined;
   readonly allowOtherSpace?: boolean | undefined;
+  readonly allowOtherModel?: boolean | undefined;
+}
+
+/** What an unfinished call carries in its error: the vectors that were made, and what all of it cost. */
+export interface ManagedPartialEmbeddingResult extends PartialEmbeddingResult {
+  /** Exact US dollars as a decimal string, or null if the price or the token count is unknown. */
+  readonly cost: string | null;
 }
 
 /**
- * One embedding call over the providers that it may take. Vectors that one provider made before it failed are kept for the next one of the
- * same space; a provider of another space starts anew with all texts.
+ * The vectors of one embedding call over the providers that it may take. Vectors that one provider made before it failed are kept for the
+ * next one of the same space; a provider of another space starts again with all texts.
  */
 export class EmbeddingCall {
   readonly #texts: readonly string[];
@@ -33,7 +35,6 @@ export class EmbeddingCall {
   #spaceId: string | undefined;
   #model = '';
   #inputTokens: number | null = 0;
-  #costs: (string | null)[] = [];
 
   constructor(texts: readonly string[], options: EmbeddingCallOptions) {
     this.#texts = texts;
@@ -42,23 +43,27 @@ export class EmbeddingCall {
     this.#spaceId = options.requiredSpace;
   }
 
-  /** Exact US dollars of all that was paid for this call, or null where a part is unknown. */
-  get cost(): string | null {
-    return addCosts(this.#costs);
-  }
-
-  /** Lets a provider embed what has no vector yet. */
-  async run(provider: AiProvider, candidate: Candidate): Promise<EmbeddingResult> {
-    const { model, inputType, truncate, signal } = this.#options;
-    this.#joinSpace(await provider.embeddingSpace({ model, signal }), candidate);
+  /**
+   * Lets a provider embed what has no vector yet.
+   *
+   * @param isFallback - A fallback uses its own model if that makes vectors of the call's space.
+   */
+  async run(
+    provider: AiProvider,
+    candidate: Candidate,
+    callOptions: ProviderCallOptions,
+    isFallback = false,
+  ): Promise<EmbeddingResult> {
+    const { inputType, truncate } = this.#options;
+    const model = await this.#joinSpace(provider, candidate, callOptions, isFallback);
     const positions = this.#missingPositions();
     const texts = positions.length === this.#texts.length ? this.#texts : positions.map((at) => this.#texts[at]!);
     try {
-      const options = { model, inputType, truncate, onBatch: this.#onBatchOf(positions), signal };
-      this.#take(await provider.generateEmbeddings(texts, options), positions, candidate);
+      const options = { ...callOptions, model, inputType, truncate, onBatch: this.#onBatchOf(positions) };
+      this.#take(await provider.generateEmbeddings(texts, options), positions);
     } catch (error) {
-      if (!isPartial(error)) throw error;
-      this.#take(error.partialResult, positions, candidate);
+      if (!isAiProviderError(error, 'embedding_partially_failed')) throw error;
+      this.#take(error.partialResult as PartialEmbeddingResult, positions);
       for (const failure of error.failures) this.#failures.set(positions[failure.position]!, failure.error);
       throw error;
     }
@@ -66,20 +71,20 @@ export class EmbeddingCall {
   }
 
   /** The error with which the call ends: it carries the vectors that were made, if any were. */
-  toFinalError(error: unknown): unknown {
+  toFinalError(error: unknown, cost: string | null): unknown {
     if (!isAiProviderError(error) || this.#space === null) return error;
     const failures = this.#missingPositions().map((position) => ({
       position,
       error: this.#failures.get(position) ?? error,
     }));
-    return new PartialEmbeddingError<PartialEmbeddingResult>(
+    return new PartialEmbeddingError<ManagedPartialEmbeddingResult>(
       `${failures.length} of ${this.#texts.length} texts got no vector; those of the others are in \`partialResult\`. ${error.message}`,
       {
         provider: 'provider' in error ? String(error.provider) : 'several',
         isRetryable: error.isRetryable,
         cause: error,
         failures,
-        partialResult: { ...this.#result(), embeddings: this.#embeddings, embeddingSpace: this.#space },
+        partialResult: { ...this.#result(), embeddings: this.#embeddings, embeddingSpace: this.#space, cost },
       },
     );
   }
@@ -98,20 +103,30 @@ export class EmbeddingCall {
       });
   }
 
-  #joinSpace(declared: DeclaredEmbeddingSpace, { integration }: Candidate): void {
-    if (this.#spaceId !== undefined && this.#options.allowOtherSpace && this.#options.requiredSpace === undefined) {
-      const isOther = embeddingSpaceId(declared) !== this.#spaceId;
-      if (isOther) this.#startAnew();
-    }
+  /** Sees to it that the provider makes vectors of the call's space. @returns The model to ask for. */
+  async #joinSpace(
+    provider: AiProvider,
+    { integration }: Candidate,
+    { signal }: ProviderCallOptions,
+    isFallback: boolean,
+  ): Promise<string | undefined> {
+    const { model, requiredSpace, allowOtherSpace = false, allowOtherModel = true } = this.#options;
+    const chosen = isFallback && allowOtherModel && (await this.#fits(provider, undefined, signal)) ? undefined : model;
+    const declared = await provider.embeddingSpace({ model: chosen, signal });
+    const isOther = this.#spaceId !== undefined && embeddingSpaceId(declared) !== this.#spaceId;
+    if (isOther && allowOtherSpace && requiredSpace === undefined) this.#startAgain();
     this.#spaceId ??= embeddingSpaceId(declared);
-    requireSpace(
-      this.#spaceId,
-      declared,
-      `A call that integration ${integration.id} (${integration.provider}) was to serve`,
-    );
+    const what = `A call that integration ${integration.id} (${integration.provider}) was to serve`;
+    requireSpace(this.#spaceId, declared, what);
+    return chosen;
   }
 
-  #startAnew(): void {
+  async #fits(provider: AiProvider, model: string | undefined, signal: AbortSignal | undefined): Promise<boolean> {
+    if (this.#spaceId === undefined || this.#options.allowOtherSpace) return true;
+    return mayProduceSpace(await provider.embeddingSpace({ model, signal }), this.#spaceId);
+  }
+
+  #startAgain(): void {
     this.#embeddings.fill(undefined);
     this.#failures.clear();
     this.#space = null;
@@ -124,13 +139,7 @@ export class EmbeddingCall {
     return positions;
   }
 
-  #take(
-    part: PartialEmbeddingResult | EmbeddingResult,
-    positions: readonly number[],
-    { integration }: Candidate,
-  ): void {
-    const tokens = { inputTokens: part.usage.inputTokens, outputTokens: 0 };
-    this.#costs.push(calculateCost(parsePriceList(integration), part.model, tokens));
+  #take(part: PartialEmbeddingResult | EmbeddingResult, positions: readonly number[]): void {
     this.#inputTokens = addTokens(this.#inputTokens, part.usage.inputTokens);
     this.#model = part.model;
     if (part.embeddingSpace === null) return;
@@ -148,10 +157,6 @@ export class EmbeddingCall {
     const inputCount = this.#embeddings.filter((embedding) => embedding !== undefined).length;
     return { model: this.#model, usage: { inputCount, inputTokens: this.#inputTokens } };
   }
-}
-
-function isPartial(error: unknown): error is PartialEmbeddingError<PartialEmbeddingResult> {
-  return isAiProviderError(error) && error.code === 'embedding_partially_failed';
 }
 
 function addTokens(a: number | null, b: number | null): number | null {

@@ -1,20 +1,31 @@
-import { AiProviderError, EmbeddingSpaceMismatchError, ProviderError } from '../../errors.js';
-import { requireOptions } from '../../internal/call-options.js';
+import {
+  AiProviderError,
+  EmbeddingSpaceMismatchError,
+  InvalidInputError,
+  isAiProviderError,
+  ProviderError,
+} from '../../errors.js';
+import { requireOptions, requireTenantOptions } from '../../internal/call-options.js';
+import { requireKnownKeys } from '../../internal/known-keys.js';
 import { leavableGenerator } from '../../internal/leavable-generator.js';
-import { requirePrompt, requireTenantId, requireTexts } from '../../internal/validate.js';
-import { calculateCost, parsePriceList } from '../cost/cost.js';
+import { rejectOnAbort } from '../../internal/reject-on-abort.js';
+import { describeValue, requireMethods, requirePrompt, requireTexts } from '../../internal/validate.js';
+import type { UsageCounts } from '../cost/usage-outbox.js';
 import { embeddingSpaceId, mayProduceSpace } from '../embedding-space.js';
-import type { CallOptions } from '../ports/call-options.js';
+import type { CallOptions, ProviderCallOptions } from '../ports/call-options.js';
 import type { EmbeddingOptions, EmbeddingResult, ProviderHealth } from '../ports/embedding-provider.js';
 import { type Logger, toLogger } from '../ports/logger.js';
-import type { AiProvider } from '../ports/provider-kind.js';
+import type { Operation } from '../ports/provider-kind.js';
+import type { StandardSchema } from '../ports/standard-schema.js';
 import type { TextChunk, TextOptions, TextPrompt, TextResult } from '../ports/text-provider.js';
+import type { Candidate } from '../routing/candidate.js';
 import type { CircuitBreakerOptions } from '../routing/circuit-breaker.js';
 import { defaultLocalIntegration } from '../routing/default-local-integration.js';
 import { type Served, withFailover } from '../routing/failover.js';
 import type { ProviderFactory } from '../routing/provider-factory.js';
-import { ProviderGate } from '../routing/provider-gate.js';
-import { type Candidate, orderForEmbeddings, orderForText } from '../routing/routing.js';
+import { type CircuitHealth, ProviderGate } from '../routing/provider-gate.js';
+import { orderForEmbeddings, orderForText } from '../routing/routing.js';
+import { Call, type CallDescription } from './call.js';
 import { EmbeddingCall } from './embedding-call.js';
 import { openStream, readStream } from './text-stream.js';
 
@@ -26,13 +37,20 @@ export interface HybridProviderManagerOptions {
   readonly circuitBreaker?: Pick<CircuitBreakerOptions, 'failureThreshold' | 'cooldownMs'> | undefined;
 }
 
-interface TenantCallOptions {
-  readonly tenantId: number;
+/** What every call of the manager takes. */
+export interface ManagedCallOptions extends CallDescription {
   /** `'auto'`, or the `provider` column's value: `'wex_ai_gateway'`, `'sentence_transformers'`, … @default 'auto' */
   readonly preferredProvider?: string | undefined;
+  /**
+   * Lets a fallback use its own model if the call names one: `model` is then only for the first provider. @default true
+   */
+  readonly allowOtherModel?: boolean | undefined;
 }
 
-export interface ManagedEmbeddingOptions extends TenantCallOptions, EmbeddingOptions {
+/** What the manager itself hands to a provider. */
+type Internal = 'hasFallback' | 'usageRecorder' | 'purpose' | 'signal';
+
+export interface ManagedEmbeddingOptions extends ManagedCallOptions, Omit<EmbeddingOptions, Internal> {
   /** Only a provider of this embedding space (its `embeddingSpaceId`) may serve the call. For vectors that join or search stored ones. */
   readonly requiredSpace?: string | undefined;
   /**
@@ -42,27 +60,74 @@ export interface ManagedEmbeddingOptions extends TenantCallOptions, EmbeddingOpt
   readonly allowOtherSpace?: boolean | undefined;
 }
 
-export interface ManagedTextOptions extends TenantCallOptions, TextOptions {}
+export interface ManagedTextOptions extends ManagedCallOptions, Omit<TextOptions, Internal> {
+  /** How the usage rows name the call. @default 'text_generation' */
+  readonly operation?: 'text_generation' | 'analysis' | undefined;
+}
 
 /** Which integration served a call, and what it cost. */
 export interface Provenance {
   /** The `provider` column's value, such as `wex_ai_gateway`. */
   readonly provider: string;
   readonly integrationId: number;
-  /** Exact US dollars as a decimal string, or null where the price or the token count is unknown. */
+  /**
+   * Exact US dollars of all requests of the call, also those of providers that failed, as a decimal string; null if the price or the
+   * token count of one is unknown.
+   */
   readonly cost: string | null;
-  /** Why others did not serve it; empty where the first one did. */
+  /** Why others did not serve it; empty if the first one did. */
   readonly failedOver: readonly AiProviderError[];
 }
 
 export interface ManagedEmbeddingResult extends EmbeddingResult, Provenance {}
 export interface ManagedTextResult extends TextResult, Provenance {}
 
-export interface IntegrationHealth extends ProviderHealth {
+export interface IntegrationSummary {
   readonly integrationId: number;
   readonly provider: string;
   readonly model: string | null;
+  /** What an administrator should know of the row, such as keys without a meaning; left out if there is nothing. */
+  readonly warnings?: readonly string[] | undefined;
 }
+
+export interface IntegrationHealth extends IntegrationSummary, ProviderHealth, CircuitHealth {
+  /** The integration's usage rows since the factory was made. */
+  readonly usageRows: UsageCounts;
+}
+
+const callKeys = {
+  tenantId: true,
+  purpose: true,
+  tags: true,
+  timeoutMs: true,
+  signal: true,
+  preferredProvider: true,
+  allowOtherModel: true,
+  model: true,
+} as const;
+
+const embeddingKeys: Readonly<Record<keyof ManagedEmbeddingOptions, true>> = {
+  ...callKeys,
+  inputType: true,
+  truncate: true,
+  onBatch: true,
+  requiredSpace: true,
+  allowOtherSpace: true,
+};
+
+const textKeys: Readonly<Record<keyof ManagedTextOptions, true>> = {
+  ...callKeys,
+  operation: true,
+  tier: true,
+  system: true,
+  temperature: true,
+  maxTokens: true,
+  stop: true,
+  schema: true,
+  jsonSchema: true,
+  tools: true,
+  toolChoice: true,
+};
 
 /**
  * Embeddings and text for a tenant from the best provider that it has, with failover.
@@ -76,7 +141,10 @@ export class HybridProviderManager {
   readonly #logger: Logger | undefined;
   readonly #gate: ProviderGate;
 
+  /** @throws `InvalidInputError` for an option that cannot be used. */
   constructor(options: HybridProviderManagerOptions) {
+    requireKnownKeys<HybridProviderManagerOptions>(options, { factory: true, logger: true, circuitBreaker: true });
+    requireMethods(options.factory, 'factory', ['listCandidates', 'providerFor'], 'a ProviderFactory');
     this.#factory = options.factory;
     this.#logger = toLogger(options.logger);
     this.#gate = new ProviderGate(options.factory, options.circuitBreaker);
@@ -84,16 +152,18 @@ export class HybridProviderManager {
 
   /**
    * Reads the tenant's integrations, makes their providers and checks their fallback chains, so that a mistake in a row shows now and not in
-   * the middle of the night. Optional: every call does what it needs of this. Makes no network call and loads no model.
+   * the middle of the night. Says that the tenant exists: a default local integration is made if it has none at all. Otherwise optional.
+   * Makes no network call and loads no model.
    *
-   * @returns The integrations that are ready, ordered by id; a default local one is made where the tenant has none at all.
+   * @returns The integrations that are ready, ordered by id, with warnings about their rows.
    * @throws `AiProviderError` `invalid_config`, `credential_invalid` or `fallback_invalid`, naming the integration.
+   *
+   * @example
+   * for (const { integrationId, warnings } of await manager.initializeProviders(7)) logger.info({ integrationId, warnings }, 'Ready.');
    */
-  async initializeProviders(
-    tenantId: number,
-    options: CallOptions = {},
-  ): Promise<Pick<IntegrationHealth, 'integrationId' | 'provider' | 'model'>[]> {
-    const candidates = await this.#candidates({ ...options, tenantId });
+  async initializeProviders(tenantId: number, options: CallOptions = {}): Promise<IntegrationSummary[]> {
+    requireOptions(options);
+    const { wished: candidates } = await this.#candidates({ ...options, tenantId }, 'embedding', true);
     for (const candidate of candidates) {
       await this.#factory.providerFor(candidate);
       await this.#factory.fallbacksOf(candidate, options);
@@ -104,42 +174,66 @@ export class HybridProviderManager {
   /**
    * @param texts - Non-empty strings. No texts: an empty result without a call.
    * @returns `texts.length` x `embeddingSpace.dimension`, in order, with who made them and what they cost. With `'auto'`, up to 10 texts go to a
-   *   local provider where the tenant has one, more to the gateway.
-   * @throws `AiProviderError`: `invalid_input` before any I/O; `unknown_provider`; `integration_not_found`; `embedding_space_mismatch` where no
-   *   provider makes vectors of `requiredSpace`; the provider's own error, or `providers_exhausted` where its fallbacks failed as well. Fallbacks
-   *   serve only inside the same embedding space, unless `allowOtherSpace` is set.
+   *   local provider if the tenant has one, more to the gateway.
+   * @throws `AiProviderError`: `invalid_input` before any I/O; `unknown_provider`; `integration_not_found`; `embedding_space_mismatch` if no
+   *   provider makes vectors of `requiredSpace`; the provider's own error, or `providers_exhausted` if its fallbacks failed as well. Fallbacks
+   *   serve only inside the same embedding space, unless `allowOtherSpace` is set. `deadline_exceeded` after `timeoutMs`.
+   *
+   * @example
+   * const { embeddings, cost } = await manager.generateEmbeddings(['a text'], { tenantId: 7, purpose: 'bulk', tags: { job: 'nightly' } });
    */
   async generateEmbeddings(
     texts: readonly string[],
     options: ManagedEmbeddingOptions,
   ): Promise<ManagedEmbeddingResult> {
-    requireTexts(texts);
-    const candidates = orderForEmbeddings(await this.#candidates(options), texts.length);
-    const first = await this.#chooseForEmbeddings(candidates, options);
-    const call = new EmbeddingCall(texts, options);
-    try {
-      const served = await this.#withFailover(first, options, (candidate) =>
-        this.#gate.run(candidate, (provider) => call.run(provider, candidate)),
-      );
-      return { ...served.result, ...provenance(served, call.cost) };
-    } catch (error) {
-      throw call.toFinalError(error);
-    }
+    requireTenantOptions(options);
+    requireKnownKeys<ManagedEmbeddingOptions>(options, embeddingKeys);
+    // A copy: the caller may change the list while the call runs.
+    const vectors = new EmbeddingCall([...requireTexts(texts)], options);
+    return this.#serve(new Call('embedding', options), async (call) => {
+      try {
+        const { wished, all } = await this.#candidates({ ...options, signal: call.signal }, 'embedding');
+        const ordered = orderForEmbeddings(wished, texts.length, options);
+        const first = await this.#chooseForEmbeddings(ordered, options, call);
+        const canServe = (next: Candidate) => this.#mayShareSpace(first, next, options);
+        const served = await this.#withFailover(call, first, all, canServe, (candidate, callOptions, isFallback) =>
+          this.#gate.run(candidate, (provider) => vectors.run(provider, candidate, callOptions, isFallback)),
+        );
+        return { ...served.result, ...provenance(served, call, texts.length > 0) };
+      } catch (error) {
+        throw vectors.toFinalError(error, call.account.cost);
+      }
+    });
   }
 
   /**
-   * @throws `AiProviderError`: `invalid_input` before any I/O; `integration_not_found` where the tenant has nobody to generate text; the provider's
-   *   own error, or `providers_exhausted` where its fallbacks failed as well.
+   * Text for a prompt.
+   *
+   * @throws `AiProviderError`: `invalid_input` before any I/O; `integration_not_found` if the tenant has nobody to generate text; the provider's
+   *   own error, or `providers_exhausted` if its fallbacks failed as well; `deadline_exceeded` after `timeoutMs`.
+   *
+   * @example
+   * const { text, cost } = await manager.generateText('Summarise: …', { tenantId: 7, tags: { feature: 'summaries' } });
    */
+  generateText<Output>(
+    prompt: TextPrompt,
+    options: ManagedTextOptions & { readonly schema: StandardSchema<Output>; readonly tools?: undefined },
+  ): Promise<ManagedTextResult & { readonly output: Output }>;
+  generateText(prompt: TextPrompt, options: ManagedTextOptions): Promise<ManagedTextResult>;
   async generateText(prompt: TextPrompt, options: ManagedTextOptions): Promise<ManagedTextResult> {
-    const served = await this.#serveText(prompt, options, async (provider, prompt, textOptions) => {
-      if (provider.generateText !== undefined) return provider.generateText(prompt, textOptions);
-      throw new ProviderError(`The provider ${provider.id} cannot generate text.`, {
-        code: 'unsupported_operation',
-        provider: provider.id,
-      });
+    const call = openTextCall(prompt, options);
+    return this.#serve(call, async () => {
+      const served = await this.#serveText(call, options, (candidate, textOptions) =>
+        this.#gate.run(candidate, async (provider) => {
+          if (provider.generateText !== undefined) return provider.generateText(prompt, textOptions);
+          throw new ProviderError(`The provider ${provider.id} cannot generate text.`, {
+            code: 'unsupported_operation',
+            provider: provider.id,
+          });
+        }),
+      );
+      return { ...served.result, ...provenance(served, call) };
     });
-    return withProvenance(served, served.result);
   }
 
   /**
@@ -153,16 +247,27 @@ export class HybridProviderManager {
     prompt: TextPrompt,
     options: ManagedTextOptions,
   ): AsyncGenerator<TextChunk<ManagedTextResult>, void, undefined> {
-    requireOptions(options);
+    requireTextOptions(options);
     return leavableGenerator(options.signal, (signal) => this.#streamText(prompt, { ...options, signal }));
   }
 
-  /** How each of the tenant's active providers is, ordered by integration id. Makes no billed call; a broken row is `unhealthy`, not an error. */
+  /**
+   * How each of the tenant's active providers is, ordered by integration id, with its circuit, its latest failure and its usage rows. Makes
+   * no billed call; a broken row is `unhealthy`, not an error.
+   *
+   * @example
+   * const sick = (await manager.health(7)).filter(({ status, circuit }) => status === 'unhealthy' || circuit !== 'closed');
+   */
   async health(tenantId: number, options: CallOptions = {}): Promise<IntegrationHealth[]> {
     requireOptions(options);
-    const candidates = await this.#factory.listCandidates(requireTenantId(tenantId), options);
+    const candidates = await this.#factory.listCandidates(tenantId, options);
     return Promise.all(
-      candidates.map(async (candidate) => ({ ...describe(candidate), ...(await this.#healthOf(candidate, options)) })),
+      candidates.map(async (candidate) => ({
+        ...describe(candidate),
+        ...(await this.#healthOf(candidate, options)),
+        ...this.#gate.healthOf(candidate),
+        usageRows: this.#factory.usageCounts(candidate.integration.id),
+      })),
     );
   }
 
@@ -170,22 +275,43 @@ export class HybridProviderManager {
     prompt: TextPrompt,
     options: ManagedTextOptions,
   ): AsyncGenerator<TextChunk<ManagedTextResult>, void, undefined> {
-    const served = await this.#serveText(prompt, options, openStream);
-    yield* readStream(served.result, (result) => withProvenance(served, result));
+    const call = openTextCall(prompt, options);
+    try {
+      const served = await call.run(() =>
+        this.#serveText(call, options, async (candidate, textOptions) =>
+          openStream(await this.#gate.enter(candidate), prompt, textOptions, (work) => call.run(work)),
+        ),
+      );
+      yield* readStream(served.result, (result) => ({ ...result, ...provenance(served, call) }));
+    } finally {
+      call.end();
+    }
+  }
+
+  /** Runs a call to its end, which is at its deadline whatever `work` does. */
+  async #serve<Result>(call: Call, work: (call: Call) => Promise<Result>): Promise<Result> {
+    try {
+      const result = call.run(() => work(call));
+      return await (call.leftMs === Number.POSITIVE_INFINITY ? result : rejectOnAbort(result, call.signal));
+    } finally {
+      call.end();
+    }
   }
 
   async #serveText<Result>(
-    prompt: TextPrompt,
+    call: Call,
     options: ManagedTextOptions,
-    ask: (provider: AiProvider, prompt: TextPrompt, options: TextOptions) => Promise<Result>,
+    attempt: (candidate: Candidate, textOptions: TextOptions) => Promise<Result>,
   ): Promise<Served<Result>> {
-    requirePrompt(prompt);
-    const [first] = orderForText(await this.#candidates(options));
+    const { wished, all } = await this.#candidates({ ...options, signal: call.signal }, 'text');
+    const [first] = orderForText(wished, options);
     if (first === undefined) throw nobodyFor('generates text', options);
-    const { tenantId, preferredProvider, ...textOptions } = options;
-    return this.#withFailover(first, options, (candidate) =>
-      this.#gate.run(candidate, (provider) => ask(provider, prompt, textOptions)),
-    );
+    const { tenantId, preferredProvider, allowOtherModel = true, tags, timeoutMs, operation, ...textOptions } = options;
+    const canServe = ({ kind }: Candidate) => kind.operations.includes('text');
+    return this.#withFailover(call, first, all, canServe, (candidate, callOptions, isFallback) => {
+      const { model, ...rest } = textOptions;
+      return attempt(candidate, { ...rest, ...(isFallback && allowOtherModel ? {} : { model }), ...callOptions });
+    });
   }
 
   async #healthOf(candidate: Candidate, options: CallOptions): Promise<ProviderHealth> {
@@ -200,32 +326,49 @@ export class HybridProviderManager {
     }
   }
 
-  /** The tenant's integrations of the wished kind; with `auto` and none at all, a default local one. */
-  async #candidates(options: TenantCallOptions & CallOptions): Promise<Candidate[]> {
-    requireOptions(options);
-    const { tenantId, preferredProvider = 'auto' } = options;
-    requireTenantId(tenantId);
-    options.signal?.throwIfAborted();
+  /**
+   * All of the tenant's integrations, and those of the wished kind. A default local one is made if the call could use it: for embeddings,
+   * with `auto` and no integration at all, or if the local kind is asked for by its name.
+   */
+  async #candidates(
+    options: Pick<ManagedCallOptions, 'tenantId' | 'preferredProvider' | 'signal'>,
+    operation: Operation,
+    isKnown = false,
+  ): Promise<{ wished: Candidate[]; all: Candidate[] }> {
+    const { tenantId, preferredProvider = 'auto', signal } = options;
+    signal?.throwIfAborted();
     const kind = preferredProvider === 'auto' ? undefined : this.#factory.requireKind(preferredProvider);
-    const all = await this.#factory.listCandidates(tenantId, options);
+    const all = await this.#factory.listCandidates(tenantId, { signal });
+    this.#gate.retain(tenantId, all);
     const wished = all.filter((candidate) => kind === undefined || candidate.kind === kind);
     const mayCreateLocal = kind === undefined ? all.length === 0 : kind.name === defaultLocalIntegration.provider;
-    return wished.length === 0 && mayCreateLocal ? [await this.#factory.createDefaultLocal(tenantId, options)] : wished;
+    if (wished.length > 0 || !mayCreateLocal || operation !== 'embedding') return { wished, all };
+    const created = await this.#factory.createDefaultLocal(tenantId, { signal }, isKnown);
+    return { wished: [created], all: [...all, created] };
   }
 
-  async #chooseForEmbeddings(ordered: readonly Candidate[], options: ManagedEmbeddingOptions): Promise<Candidate> {
-    const { requiredSpace, model, signal } = options;
+  async #chooseForEmbeddings(
+    ordered: readonly Candidate[],
+    options: ManagedEmbeddingOptions,
+    { signal }: Call,
+  ): Promise<Candidate> {
+    const { requiredSpace, model } = options;
     const [first] = ordered;
     if (first === undefined) throw nobodyFor('makes embeddings', options);
     if (requiredSpace === undefined) return first;
     const others: string[] = [];
     for (const candidate of ordered) {
-      const provider = await this.#factory.providerFor(candidate);
-      const declared = await provider.embeddingSpace({ model, signal });
-      if (mayProduceSpace(declared, requiredSpace)) return candidate;
-      others.push(
-        `integration ${candidate.integration.id} (${candidate.integration.provider}) makes ${embeddingSpaceId(declared)}`,
-      );
+      const { id, provider: name } = candidate.integration;
+      try {
+        const provider = await this.#factory.providerFor(candidate);
+        const declared = await provider.embeddingSpace({ model, signal });
+        if (mayProduceSpace(declared, requiredSpace)) return candidate;
+        others.push(`integration ${id} (${name}) makes ${embeddingSpaceId(declared)}`);
+      } catch (error) {
+        // A row that cannot be used is none of this space; the others may be.
+        if (!isAiProviderError(error) || ordered.length === 1) throw error;
+        others.push(`integration ${id} (${name}) cannot be used: ${error.message}`);
+      }
     }
     throw new EmbeddingSpaceMismatchError(
       `No provider of tenant ${options.tenantId} makes vectors of the embedding space ${requiredSpace}: ${others.join('; ')}. ` +
@@ -234,16 +377,42 @@ export class HybridProviderManager {
     );
   }
 
-  async #withFailover<Result>(
+  /**
+   * Whether vectors of a fallback may join those of the first candidate, as far as the rows show without loading a model. A model in this
+   * process and one behind a gateway never share a space.
+   */
+  #mayShareSpace(
     first: Candidate,
-    options: TenantCallOptions & CallOptions,
-    attempt: (candidate: Candidate) => Promise<Result>,
+    next: Candidate,
+    { allowOtherSpace, requiredSpace }: ManagedEmbeddingOptions,
+  ): boolean {
+    if (!next.kind.operations.includes('embedding')) return false;
+    return (allowOtherSpace === true && requiredSpace === undefined) || first.kind.isLocal === next.kind.isLocal;
+  }
+
+  async #withFailover<Result>(
+    call: Call,
+    first: Candidate,
+    active: readonly Candidate[],
+    canServe: (fallback: Candidate) => boolean,
+    attempt: (candidate: Candidate, options: ProviderCallOptions, isFallback: boolean) => Promise<Result>,
   ): Promise<Served<Result>> {
-    const served = await withFailover(first, (candidate) => this.#factory.fallbacksOf(candidate, options), attempt);
+    const { tenantId, purpose, signal } = call;
+    const served = await withFailover(
+      first,
+      this.#factory.fallbackChain(first, active, { signal }),
+      (candidate, isFallback) => {
+        call.signal?.throwIfAborted();
+        const hasFallback = this.#fallbacksAmong(active, candidate).some(canServe);
+        const usageRecorder = this.#factory.recorderFor(candidate, call);
+        return attempt(candidate, { purpose, signal, hasFallback, usageRecorder }, isFallback);
+      },
+      (error) => this.#logger?.warn({ tenantId, error }, 'A link of a fallback chain was skipped.'),
+    );
     if (served.failedOver.length > 0) {
       this.#logger?.warn(
         {
-          tenantId: options.tenantId,
+          tenantId,
           integrationId: served.candidate.integration.id,
           failedOver: served.failedOver.map(({ code, message }) => ({ code, message })),
         },
@@ -252,23 +421,55 @@ export class HybridProviderManager {
     }
     return served;
   }
+
+  /** The fallbacks of a candidate that are active and not left alone, as far as the chain leads along active rows. */
+  #fallbacksAmong(active: readonly Candidate[], { integration }: Candidate): Candidate[] {
+    const found: Candidate[] = [];
+    const seen = new Set([integration.id]);
+    let nextId = integration.fallbackIntegrationId;
+    while (nextId !== null && !seen.has(nextId)) {
+      seen.add(nextId);
+      const next = active.find((candidate) => candidate.integration.id === nextId);
+      if (next === undefined) break;
+      if (next.problem === undefined && this.#gate.healthOf(next).circuit !== 'open') found.push(next);
+      nextId = next.integration.fallbackIntegrationId;
+    }
+    return found;
+  }
 }
 
-function provenance({ candidate, failedOver }: Served<unknown>, cost: string | null): Provenance {
-  const { integration } = candidate;
-  return { provider: integration.provider, integrationId: integration.id, cost, failedOver };
+function requireTextOptions(options: unknown): void {
+  requireTenantOptions(options);
+  requireKnownKeys<ManagedTextOptions>(options, textKeys);
 }
 
-function withProvenance(served: Served<unknown>, result: TextResult): ManagedTextResult {
-  const cost = calculateCost(parsePriceList(served.candidate.integration), result.model, result.usage);
-  return { ...result, ...provenance(served, cost) };
+function openTextCall(prompt: TextPrompt, options: ManagedTextOptions): Call {
+  requireTextOptions(options);
+  requirePrompt(prompt);
+  const { operation = 'text_generation' } = options;
+  return new Call(requireTextOperation(operation), options);
 }
 
-function describe({ integration }: Candidate): Pick<IntegrationHealth, 'integrationId' | 'provider' | 'model'> {
-  return { integrationId: integration.id, provider: integration.provider, model: integration.aiModel };
+function requireTextOperation(operation: unknown): 'text_generation' | 'analysis' {
+  if (operation === 'text_generation' || operation === 'analysis') return operation;
+  throw new InvalidInputError(
+    `Expected \`operation\` to be 'text_generation' or 'analysis', got ${describeValue(operation)}.`,
+  );
 }
 
-function nobodyFor(what: string, { tenantId, preferredProvider = 'auto' }: TenantCallOptions): AiProviderError {
+/** @param isWork - Something was asked for: a call without an entry was then served by a provider that does not say what it used. */
+function provenance({ candidate, failedOver }: Served<unknown>, { account }: Call, isWork = true): Provenance {
+  const { id: integrationId, provider } = candidate.integration;
+  const isUnsaid = isWork && account.entries.length === 0;
+  return { provider, integrationId, cost: isUnsaid ? null : account.cost, failedOver };
+}
+
+function describe({ integration, warnings }: Candidate): IntegrationSummary {
+  const { id: integrationId, provider, aiModel: model } = integration;
+  return { integrationId, provider, model, ...(warnings.length === 0 ? {} : { warnings }) };
+}
+
+function nobodyFor(what: string, { tenantId, preferredProvider = 'auto' }: ManagedCallOptions): AiProviderError {
   const among = preferredProvider === 'auto' ? '' : ` of the provider ${preferredProvider}`;
   return new AiProviderError(
     `Tenant ${tenantId} has no active integration${among} that ${what}. Add a row with the type ai_provider, or activate one.`,

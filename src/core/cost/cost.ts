@@ -1,89 +1,100 @@
 import Big from 'big.js';
-import { AiProviderError } from '../../errors.js';
-import { describeValue } from '../../internal/validate.js';
-import type { Integration } from '../ports/integration-repository.js';
+import type { UsageEvent } from '../ports/usage-recorder.js';
+import { type Price, type PriceList, priceOf, unknownPrice } from './prices.js';
 
-/** US dollars for 1,000 tokens; null where unknown. */
-interface Price {
-  readonly input: Big | null;
-  readonly output: Big | null;
+/** The counts of a request that its cost depends on; see {@link UsageEvent}. */
+export type TokenCounts = Pick<
+  UsageEvent,
+  | 'inputTokens'
+  | 'outputTokens'
+  | 'cachedInputTokens'
+  | 'cacheWriteTokens'
+  | 'reasoningTokens'
+  | 'audioInputTokens'
+  | 'audioOutputTokens'
+>;
+
+/** Where the cost of a request comes from; `local` is a free model in this process. */
+export type CostSource = 'row' | 'reported' | 'catalogue' | 'local' | 'unknown';
+
+/** What a request cost, and who says so. */
+export interface Cost {
+  /** Exact US dollars as a decimal string, or null if unknown. */
+  readonly amount: string | null;
+  readonly source: CostSource;
 }
 
-/** The prices of an integration, as its `cost_config` states them. */
-export interface PriceList {
-  /** The row's flat price: of its own model only, or of any model where the row names none. */
-  readonly flat: Price;
-  readonly byModel: ReadonlyMap<string, Price>;
-  readonly ownModel: string | null;
+/** The prices that a request's cost may come from. */
+export interface CostBasis {
+  readonly prices: PriceList;
+  /** The model runs in this process and costs nothing, unless the row states a price. */
+  readonly isLocal: boolean;
+  /** From a catalogue. */
+  readonly cataloguePrice?: Price | undefined;
 }
 
-/**
- * Reads `integrations.cost_config`: `cost_per_1k_tokens`, or `cost_per_1k_input_tokens` and `cost_per_1k_output_tokens`, for the row's own model;
- * `models: { "<model>": { … } }` with the same keys for others. Numbers and decimal strings are prices; 0 is a price; a missing one is unknown.
- *
- * @throws {@link AiProviderError} `invalid_config` for a price that is negative or no number.
- */
-export function parsePriceList(integration: Pick<Integration, 'id' | 'aiModel' | 'costConfig'>): PriceList {
-  const { costConfig } = integration;
-  const models = costConfig.models;
-  const entries = typeof models === 'object' && models !== null && !Array.isArray(models) ? Object.entries(models) : [];
-  return {
-    flat: parsePrice(costConfig, integration.id),
-    byModel: new Map(entries.map(([model, price]) => [model, parsePrice(price, integration.id)])),
-    ownModel: integration.aiModel,
-  };
-}
-
-function parsePrice(config: unknown, integrationId: number): Price {
-  const fields = typeof config === 'object' && config !== null ? (config as Record<string, unknown>) : {};
-  const read = (key: string) => parseAmount(fields[key], key, integrationId);
-  const both = read('cost_per_1k_tokens');
-  return {
-    input: read('cost_per_1k_input_tokens') ?? both,
-    output: read('cost_per_1k_output_tokens') ?? both,
-  };
-}
-
-function parseAmount(value: unknown, key: string, integrationId: number): Big | null {
-  if (value === undefined || value === null) return null;
-  if ((typeof value === 'number' && value >= 0 && Number.isFinite(value)) || isDecimal(value)) return new Big(value);
-  throw new AiProviderError(
-    `Expected \`cost_config.${key}\` of integration ${integrationId} to be a number or a decimal string from 0 up, got ${describeValue(value)}.`,
-    { code: 'invalid_config' },
-  );
-}
-
-function isDecimal(value: unknown): value is string {
-  return typeof value === 'string' && /^\d+(\.\d+)?(e-?\d+)?$/i.test(value);
-}
-
-export interface TokenCounts {
-  readonly inputTokens: number | null;
-  /** Null means unknown; an embedding has 0. */
-  readonly outputTokens: number | null;
+/** The cost of a request: by the row's price, else as the gateway reported it, else by the catalogue's price, else unknown. */
+export function costOf(event: UsageEvent, { prices, isLocal, cataloguePrice }: CostBasis): Cost {
+  const byRow = calculateCost(prices, event.model, event);
+  if (byRow !== null) return { amount: byRow, source: 'row' };
+  if (isLocal) return { amount: '0', source: 'local' };
+  const reported = parseReportedCost(event.reportedCost);
+  if (reported !== null) return { amount: reported, source: 'reported' };
+  const byCatalogue = cataloguePrice === undefined ? null : costAt(cataloguePrice, event);
+  return byCatalogue === null ? { amount: null, source: 'unknown' } : { amount: byCatalogue, source: 'catalogue' };
 }
 
 /**
  * Tokens times price, exactly.
  *
- * @returns US dollars as a plain decimal string (`'0.00000014'` for 7 tokens at 0.00002 per 1,000), or null where a needed price or count is unknown.
+ * @returns US dollars as a plain decimal string (`'0.00000014'` for 7 tokens at 0.00002 per 1,000), or null if a needed price or count is
+ *   unknown.
  */
 export function calculateCost(prices: PriceList, model: string, tokens: TokenCounts): string | null {
-  const price = prices.byModel.get(model) ?? flatPriceFor(prices, model);
-  const input = multiply(tokens.inputTokens, price?.input ?? null);
-  const output = multiply(tokens.outputTokens, price?.output ?? null);
+  return costAt(priceOf(prices, model) ?? unknownPrice, tokens);
+}
+
+function costAt(price: Price, tokens: TokenCounts): string | null {
+  const input = costOfSide(tokens.inputTokens, price.input, [
+    [tokens.cachedInputTokens, price.cachedInput],
+    [tokens.cacheWriteTokens, price.cacheWrite],
+    [tokens.audioInputTokens, price.audioInput],
+  ]);
+  const output = costOfSide(tokens.outputTokens, price.output, [
+    [tokens.reasoningTokens, price.reasoning],
+    [tokens.audioOutputTokens, price.audioOutput],
+  ]);
   return input === null || output === null ? null : input.plus(output).toFixed();
 }
 
-function flatPriceFor(prices: PriceList, model: string): Price | null {
-  return prices.ownModel === null || prices.ownModel === model ? prices.flat : null;
+/** @param parts - Counts that `total` includes, with their own prices; without one, a part costs what the rest costs. */
+function costOfSide(
+  total: number | null,
+  price: Big | null,
+  parts: readonly (readonly [number | undefined, Big | null])[],
+): Big | null {
+  if (total === null) return price?.eq(0) ? new Big(0) : null;
+  let rest = total;
+  let sum = new Big(0);
+  for (const [count = 0, partPrice] of parts) {
+    if (count === 0 || partPrice === null) continue;
+    rest -= count;
+    sum = sum.plus(multiply(count, partPrice));
+  }
+  if (rest < 0) return null;
+  if (rest === 0) return sum;
+  return price === null ? null : sum.plus(multiply(rest, price));
 }
 
-function multiply(tokens: number | null, pricePerThousand: Big | null): Big | null {
-  if (tokens === 0 || pricePerThousand?.eq(0)) return new Big(0);
-  if (tokens === null || pricePerThousand === null) return null;
+function multiply(tokens: number, pricePerThousand: Big): Big {
   // Division in big.js rounds to 20 decimals; multiplication is exact.
   return pricePerThousand.times(tokens).times('0.001');
+}
+
+/** The gateway's own figure as a plain decimal string, or null if it is not an amount. */
+export function parseReportedCost(reported: string | undefined): string | null {
+  if (reported === undefined || !/^\d{1,9}(\.\d{1,30})?(e-?\d{1,2})?$/i.test(reported)) return null;
+  return new Big(reported).toFixed();
 }
 
 /** Sums exact amounts; one unknown makes the sum unknown. */
@@ -99,4 +110,21 @@ export function addCosts(costs: readonly (string | null)[]): string | null {
 /** The amount as a DECIMAL(10,4) column holds it, half rounded up. */
 export function roundToColumn(cost: string): string {
   return new Big(cost).toFixed(4, Big.roundHalfUp);
+}
+
+/**
+ * Rounds amounts to the four decimals of the `cost` column and carries what was cut off into the tenant's next row, so that the column's
+ * sum is right whatever the size of a call: it is short by less than 0.0001 US dollars a tenant and process.
+ */
+export class ColumnRounding {
+  readonly #remainders = new Map<number, Big>();
+
+  round(tenantId: number, cost: string): string {
+    const exact = new Big(cost).plus(this.#remainders.get(tenantId) ?? 0);
+    const rounded = exact.round(4, Big.roundDown);
+    const remainder = exact.minus(rounded);
+    if (remainder.eq(0)) this.#remainders.delete(tenantId);
+    else this.#remainders.set(tenantId, remainder);
+    return rounded.toFixed(4);
+  }
 }

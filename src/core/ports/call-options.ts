@@ -1,3 +1,5 @@
+import type { UsageRecorder } from './usage-recorder.js';
+
 /** What every asynchronous method takes. */
 export interface CallOptions {
   /** Ends the call; its reason is rethrown untouched. */
@@ -17,4 +19,9 @@ export interface ProviderCallOptions extends CallOptions {
    * @default false
    */
   readonly hasFallback?: boolean | undefined;
+  /**
+   * Takes the usage of this call's requests, instead of the provider's own recorder. A provider that ignores it and records with its own
+   * recorder is found out by the asynchronous context, which is lost in an event listener: pass this one there.
+   */
+  readonly usageRecorder?: UsageRecorder | undefined;
 }

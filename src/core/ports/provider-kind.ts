@@ -12,7 +12,7 @@ export type AiProvider = EmbeddingProvider & Partial<TextProvider>;
 
 export interface ProviderContext {
   readonly integration: Integration;
-  /** Bound to the integration's tenant; told of every answered request. */
+  /** Bound to the integration's tenant; called after every answered request. */
   readonly usageRecorder: UsageRecorder;
   readonly logger?: Logger | undefined;
 }
@@ -24,8 +24,14 @@ export interface ProviderKind {
   /** Whether it runs in this process and costs nothing: `auto` sends it the small calls. */
   readonly isLocal: boolean;
   readonly operations: readonly Operation[];
-  /** Whether the row's own model is made for the operation; such rows are preferred. Absent: it always is. */
+  /**
+   * Whether the row's own model is made for the operation. Rows whose model is not are asked only if there is no other. Absent: it always is.
+   */
   isMadeFor?(integration: Integration, operation: Operation): boolean;
+  /** Whether a call that names a model may go to the row. Absent: every model may be asked for. */
+  hasModel?(integration: Integration, model: string): boolean;
+  /** What an administrator should know of the row: a sentence for each key without a meaning and each value in a wrong unit. */
+  reviewRow?(integration: Integration): readonly string[];
   /**
    * Makes the provider. No network, no model load: both wait for the first call.
    *

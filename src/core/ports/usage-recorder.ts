@@ -1,4 +1,5 @@
-import type { UsageOperation } from './integration-repository.js';
+/** What a request was for. */
+export type UsageOperation = 'embedding' | 'text_generation' | 'analysis';
 
 /** What one request to a provider used. */
 export interface UsageEvent {

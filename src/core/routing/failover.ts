@@ -1,27 +1,6 @@
-import { AiProviderError, type AiProviderErrorCode, isAiProviderError, ProvidersExhaustedError } from '../../errors.js';
-import type { Candidate } from './routing.js';
-
-/**
- * Failures that another provider may not share: this one is out of reach, out of quota, or set up wrongly. A call that is wrong itself would
- * fail everywhere, and the caller's abort is not a failure.
- */
-const unavailabilityCodes: ReadonlySet<AiProviderErrorCode> = new Set([
-  'authentication_failed',
-  'circuit_open',
-  'credential_invalid',
-  'deadline_exceeded',
-  'embedding_partially_failed',
-  'embedding_space_mismatch',
-  'invalid_config',
-  'invalid_response',
-  'missing_dependency',
-  'model_unavailable',
-  'quota_exceeded',
-  'rate_limited',
-  'unavailable',
-  'unsupported_operation',
-  'worker_crashed',
-]);
+import { AiProviderError, ProvidersExhaustedError } from '../../errors.js';
+import type { Candidate } from './candidate.js';
+import { mayFailOver } from './error-policy.js';
 
 export interface Served<Result> {
   readonly result: Result;
@@ -30,43 +9,61 @@ export interface Served<Result> {
   readonly failedOver: readonly AiProviderError[];
 }
 
+/** The candidates that may serve after the first one failed, one at a time. */
+export interface Fallbacks {
+  /** @returns The next one, a link that cannot be used, or undefined at the end. */
+  next(): Promise<{ readonly candidate: Candidate } | { readonly broken: AiProviderError } | undefined>;
+}
+
 /**
  * Tries the first candidate, then its fallbacks in order, until one serves.
  *
- * @throws What no other provider could mend, as it is; the only failure, as it is; or `providers_exhausted` with all of them.
+ * @param attempt - `isFallback` is false for the first candidate.
+ * @throws What no other provider could change, as it is; the only failure, as it is; `fallback_invalid` if the only fallback cannot be
+ *   used; or `providers_exhausted` with all failures.
  */
 export async function withFailover<Result>(
   first: Candidate,
-  fallbacksOf: (candidate: Candidate) => Promise<Candidate[]>,
-  attempt: (candidate: Candidate) => Promise<Result>,
+  fallbacks: Fallbacks,
+  attempt: (candidate: Candidate, isFallback: boolean) => Promise<Result>,
+  onBroken: (error: AiProviderError) => void = () => {},
 ): Promise<Served<Result>> {
-  const failedOver: AiProviderError[] = [];
-  let fallbacks: Candidate[] | undefined;
-  for (let candidate: Candidate | undefined = first; candidate !== undefined; candidate = fallbacks.shift()) {
+  const failures: AiProviderError[] = [];
+  const broken: AiProviderError[] = [];
+  let candidate: Candidate | undefined = first;
+  while (candidate !== undefined) {
     try {
-      return { result: await attempt(candidate), candidate, failedOver };
+      return { result: await attempt(candidate, candidate !== first), candidate, failedOver: failures };
     } catch (error) {
-      if (!isAiProviderError(error) || !unavailabilityCodes.has(error.code)) throw error;
-      failedOver.push(error);
-      fallbacks ??= await fallbacksOf(first).catch((chainError: unknown) => {
-        throw withCause(chainError, error);
-      });
+      if (!mayFailOver(error, candidate.integration.aiModelConfig)) throw error;
+      failures.push(error);
+    }
+    candidate = undefined;
+    for (let link = await fallbacks.next(); link !== undefined; link = await fallbacks.next()) {
+      if ('candidate' in link) {
+        candidate = link.candidate;
+        break;
+      }
+      broken.push(link.broken);
+      onBroken(link.broken);
     }
   }
-  throw toFinalError(failedOver);
+  throw toFinalError(failures, broken);
 }
 
-function withCause(chainError: unknown, cause: AiProviderError): unknown {
-  if (!isAiProviderError(chainError) || chainError.code !== 'fallback_invalid') return chainError;
-  return new AiProviderError(`${chainError.message} It was needed because of ${cause.code}: ${cause.message}`, {
-    code: chainError.code,
-    cause,
-  });
-}
-
-function toFinalError(errors: readonly AiProviderError[]): AiProviderError {
-  const [first] = errors;
-  if (first !== undefined && errors.length === 1) return first;
+function toFinalError(failures: readonly AiProviderError[], broken: readonly AiProviderError[]): AiProviderError {
+  const [first] = failures;
+  const [link] = broken;
+  if (first !== undefined && failures.length === 1) return link === undefined ? first : withCause(link, first);
+  const errors = [...failures, ...broken];
   const reasons = errors.map((error) => `${error.code}: ${error.message}`).join(' | ');
   return new ProvidersExhaustedError(`Every provider that the call may use failed. ${reasons}`, errors);
+}
+
+function withCause(broken: AiProviderError, cause: AiProviderError): AiProviderError {
+  return new AiProviderError(`${broken.message} It was needed because of ${cause.code}: ${cause.message}`, {
+    code: broken.code,
+    isRetryable: cause.isRetryable,
+    cause,
+  });
 }

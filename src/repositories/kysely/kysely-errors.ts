@@ -3,16 +3,19 @@ import { AiProviderError, RepositoryError } from '../../errors.js';
 interface Reason {
   readonly text: string;
   readonly isRetryable: boolean;
+  /** The values of the row are refused, and would be refused again. */
+  readonly isAboutRow: boolean;
 }
 
-const retry = (text: string): Reason => ({ text, isRetryable: true });
-const stop = (text: string): Reason => ({ text, isRetryable: false });
+const retry = (text: string): Reason => ({ text, isRetryable: true, isAboutRow: false });
+const stop = (text: string): Reason => ({ text, isRetryable: false, isAboutRow: false });
+const refuse = (text: string): Reason => ({ text, isRetryable: false, isAboutRow: true });
 
 // SQLSTATE codes (https://www.postgresql.org/docs/current/errcodes-appendix.html) and Node's system error codes; the longest match wins.
 const reasons: ReadonlyMap<string, Reason> = new Map([
   ['08', retry('the connection to the database failed')],
-  ['22', stop('the database refused a value')],
-  ['23', stop('a constraint of the table refused the row')],
+  ['22', refuse('the database refused a value')],
+  ['23', refuse('a constraint of the table refused the row')],
   ['25006', retry('the database is read-only at the moment')],
   ['25P02', stop("the host's transaction had failed before")],
   ['28', stop('the database refused the credentials of the handle')],
@@ -53,7 +56,7 @@ export function toRepositoryError(operation: string, error: unknown): AiProvider
   const details = [code, readAddress(error)].filter((detail) => detail !== undefined).join(' at ');
   return new RepositoryError(
     `${operation} failed: ${reason.text}${details === '' ? '' : ` (${details})`}. ${reason.isRetryable ? 'It is worth trying again.' : 'Trying again will not help.'}`,
-    { operation, isRetryable: reason.isRetryable, cause: error },
+    { operation, isRetryable: reason.isRetryable, isAboutRow: reason.isAboutRow, cause: error },
   );
 }
 

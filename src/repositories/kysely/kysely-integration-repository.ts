@@ -1,24 +1,30 @@
 import type { Kysely } from 'kysely';
 import type { CallOptions } from '../../core/ports/call-options.js';
-import type { Integration, IntegrationRepository, UsageRecord } from '../../core/ports/integration-repository.js';
+import type {
+  Integration,
+  IntegrationRepository,
+  RecordUsageRowsOptions,
+  TenantUsage,
+  UsageRecord,
+} from '../../core/ports/integration-repository.js';
 import { defaultLocalIntegration } from '../../core/routing/default-local-integration.js';
 import { InvalidInputError, RepositoryError } from '../../errors.js';
 import { rejectOnAbort } from '../../internal/reject-on-abort.js';
 import { describeValue, requirePositiveInteger, requireTenantId } from '../../internal/validate.js';
-
+import { type IntegrationMapping, type ResolvedMapping, resolveMapping } from './integration-mapping.js';
 import { toRepositoryError } from './kysely-errors.js';
-import type { KyselyHandle } from './kysely-handle.js';
+import type { KyselyHandle, KyselyHandles } from './kysely-handle.js';
 import {
   type IntegrationRow,
   integrationColumns,
   maximumInteger,
   type Tables,
+  textAt,
   toIntegration,
-  toJsonb,
-  toUsageRow,
+  toNewIntegration,
 } from './kysely-tables.js';
+import { insertUsageRows } from './usage-rows.js';
 
-const type = 'ai_provider';
 // The first of the two keys of the advisory lock; any number that other users of such locks in the same database are unlikely to take.
 const lockNamespace = 0x70756c73;
 
@@ -28,8 +34,9 @@ const lockNamespace = 0x70756c73;
  *
  * Give it a `Transaction` to make its writes part of a transaction of the host. Kysely 0.28 and 0.29; it is not loaded by this library.
  *
- * Every method throws {@link InvalidInputError} for an id that is none, before any I/O, and {@link RepositoryError} where the database fails: it names the
- * operation and the reason, and says whether trying again may help. How long a connection may take is the pool's own option; an abort ends the wait.
+ * Every method throws {@link InvalidInputError} for an invalid id, before any I/O, and {@link RepositoryError} if the database fails: it names
+ * the operation and the reason, and says whether trying again may help. How long a connection may take is the pool's own option; an abort
+ * ends the wait.
  *
  * @example
  * const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
@@ -38,23 +45,35 @@ const lockNamespace = 0x70756c73;
  *
  * @example Tables in a schema that is not on the search path
  * new KyselyIntegrationRepository(db.withSchema('pulse'));
+ *
+ * @example Rows from a replica, and a platform whose rows differ
+ * new KyselyIntegrationRepository(
+ *   { read: replica, write: primary },
+ *   { types: ['AI'], providerNames: { 'WEX AI Gateway': 'wex_ai_gateway' }, columns: { aiModel: 'settings.model_path' } },
+ * );
  */
 export class KyselyIntegrationRepository implements IntegrationRepository {
-  readonly #db: Kysely<Tables>;
+  /** Usage rows are then written through, each batch inside a savepoint. */
+  readonly isTransaction: boolean;
+  readonly #read: Kysely<Tables>;
+  readonly #write: Kysely<Tables>;
+  readonly #mapping: ResolvedMapping;
 
-  constructor(db: KyselyHandle) {
-    if (typeof db?.selectFrom !== 'function') {
-      throw new InvalidInputError(`Expected \`db\` to be a Kysely handle or transaction, got ${describeValue(db)}.`);
-    }
-    this.#db = db as unknown as Kysely<Tables>;
+  /** @throws {@link InvalidInputError} for something other than a handle, or a mapping that cannot be used. */
+  constructor(db: KyselyHandle | KyselyHandles, mapping?: IntegrationMapping) {
+    const { read, write } = isHandles(db) ? db : { read: db, write: db };
+    this.#read = requireHandle(read, isHandles(db) ? 'db.read' : 'db');
+    this.#write = requireHandle(write, isHandles(db) ? 'db.write' : 'db');
+    this.#mapping = resolveMapping(mapping);
+    this.isTransaction = this.#write.isTransaction;
   }
 
   async listActiveIntegrations(tenantId: number, options: CallOptions = {}): Promise<readonly Integration[]> {
     requireColumnId(requireTenantId(tenantId), 'tenantId');
     const rows = await run('listActiveIntegrations', options, () =>
-      selectIntegrations(this.#db, tenantId).where('active', '=', true).orderBy('id').execute(),
+      this.#select(this.#read, tenantId).where('active', '=', true).orderBy('id').execute(),
     );
-    return rows.map(toIntegration);
+    return rows.map((row) => toIntegration(row, this.#mapping));
   }
 
   async findIntegration(
@@ -65,9 +84,9 @@ export class KyselyIntegrationRepository implements IntegrationRepository {
     requireColumnId(requireTenantId(tenantId), 'tenantId');
     requireColumnId(requirePositiveInteger(integrationId, 'integrationId'), 'integrationId');
     const row = await run('findIntegration', options, () =>
-      selectIntegrations(this.#db, tenantId).where('id', '=', integrationId).executeTakeFirst(),
+      this.#select(this.#read, tenantId).where('id', '=', integrationId).executeTakeFirst(),
     );
-    return row && toIntegration(row);
+    return row && toIntegration(row, this.#mapping);
   }
 
   /**
@@ -77,72 +96,96 @@ export class KyselyIntegrationRepository implements IntegrationRepository {
   async createDefaultLocalIntegration(tenantId: number, options: CallOptions = {}): Promise<Integration> {
     requireColumnId(requireTenantId(tenantId), 'tenantId');
     const row = await run('createDefaultLocalIntegration', options, async () => {
-      const existing = await findLocal(this.#db, tenantId);
+      const existing = await this.#findLocal(this.#write, tenantId);
       if (existing !== undefined) return existing;
       options.signal?.throwIfAborted();
-      if (this.#db.isTransaction) return createLocalOnce(this.#db, tenantId);
-      return this.#db
+      if (this.#write.isTransaction) return this.#createLocalOnce(this.#write, tenantId);
+      return this.#write
         .transaction()
         .setIsolationLevel('read committed')
-        .execute((transaction) => createLocalOnce(transaction, tenantId));
+        .execute((transaction) => this.#createLocalOnce(transaction, tenantId));
     });
-    return toIntegration(row);
+    return toIntegration(row, this.#mapping);
+  }
+
+  /** Whether the table has a row of the tenant, of whatever type. */
+  async tenantExists(tenantId: number, options: CallOptions = {}): Promise<boolean> {
+    requireColumnId(requireTenantId(tenantId), 'tenantId');
+    const row = await run('tenantExists', options, () =>
+      this.#read.selectFrom('integrations').select('id').where('tenant_id', '=', tenantId).limit(1).executeTakeFirst(),
+    );
+    return row !== undefined;
   }
 
   async recordUsage(tenantId: number, usage: UsageRecord, options: CallOptions = {}): Promise<void> {
-    requireColumnId(requireTenantId(tenantId), 'tenantId');
-    await run('recordUsage', options, () =>
-      this.#db
-        .insertInto('ai_usage_trackings')
-        .values((eb) => toUsageRow(eb, tenantId, usage))
-        .execute(),
-    );
+    await this.recordUsageRows([{ tenantId, usage }], options, 'recordUsage');
+  }
+
+  /**
+   * One INSERT with a statement timeout of its own. A savepoint keeps a transaction of the host usable if the INSERT is refused.
+   *
+   * @throws {@link RepositoryError} with `isAboutRow` if a row is refused for its values.
+   */
+  async recordUsageRows(
+    rows: readonly TenantUsage[],
+    options: RecordUsageRowsOptions = {},
+    operation = 'recordUsageRows',
+  ): Promise<void> {
+    for (const { tenantId } of rows) requireColumnId(requireTenantId(tenantId), 'tenantId');
+    await run(operation, options, () => insertUsageRows(this.#write, rows, options));
+  }
+
+  #select(db: Kysely<Tables>, tenantId: number) {
+    return db
+      .selectFrom('integrations')
+      .select((eb) => integrationColumns(eb, this.#mapping))
+      .where('tenant_id', '=', tenantId)
+      .where('type', 'in', this.#mapping.types);
+  }
+
+  /** The active one if there is any, or else the oldest. */
+  async #findLocal(db: Kysely<Tables>, tenantId: number): Promise<IntegrationRow | undefined> {
+    const names = this.#mapping.namesOf(defaultLocalIntegration.provider);
+    const rows = await this.#select(db, tenantId)
+      .where((eb) => eb(textAt(eb, this.#mapping.places.provider), 'in', names))
+      .orderBy('id')
+      .execute();
+    return rows.find((row) => row.active) ?? rows[0];
+  }
+
+  /** Inside a transaction: waits for others that make the tenant's row, then looks again and makes it. */
+  async #createLocalOnce(transaction: Kysely<Tables>, tenantId: number): Promise<IntegrationRow> {
+    const { isolation } = await transaction
+      .selectNoFrom((eb) => [
+        eb
+          .fn('pg_advisory_xact_lock', [
+            eb.cast(eb.val(lockNamespace), 'integer'),
+            eb.cast(eb.val(tenantId), 'integer'),
+          ])
+          .as('lock'),
+        eb.fn<string>('current_setting', [eb.val('transaction_isolation')]).as('isolation'),
+      ])
+      .executeTakeFirstOrThrow();
+    const existing = await this.#findLocal(transaction, tenantId);
+    if (existing !== undefined) return existing;
+    if (isolation === 'repeatable read') throw notVisible();
+    return transaction
+      .insertInto('integrations')
+      .values((eb) => toNewIntegration(eb, tenantId, defaultLocalIntegration, this.#mapping))
+      .returning((eb) => integrationColumns(eb, this.#mapping))
+      .executeTakeFirstOrThrow();
   }
 }
 
-function selectIntegrations(db: Kysely<Tables>, tenantId: number) {
-  return db
-    .selectFrom('integrations')
-    .select((eb) => integrationColumns(eb))
-    .where('tenant_id', '=', tenantId)
-    .where('type', '=', type);
+function isHandles(db: KyselyHandle | KyselyHandles): db is KyselyHandles {
+  return typeof db === 'object' && db !== null && 'read' in db && 'write' in db;
 }
 
-/** The active one where there is any, or else the oldest. */
-async function findLocal(db: Kysely<Tables>, tenantId: number): Promise<IntegrationRow | undefined> {
-  const rows = await selectIntegrations(db, tenantId)
-    .where('provider', '=', defaultLocalIntegration.provider)
-    .orderBy('id')
-    .execute();
-  return rows.find((row) => row.active) ?? rows[0];
-}
-
-/** Inside a transaction: waits for others that make the tenant's row, then looks again and makes it. */
-async function createLocalOnce(transaction: Kysely<Tables>, tenantId: number): Promise<IntegrationRow> {
-  const { isolation } = await transaction
-    .selectNoFrom((eb) => [
-      eb
-        .fn('pg_advisory_xact_lock', [eb.cast(eb.val(lockNamespace), 'integer'), eb.cast(eb.val(tenantId), 'integer')])
-        .as('lock'),
-      eb.fn<string>('current_setting', [eb.val('transaction_isolation')]).as('isolation'),
-    ])
-    .executeTakeFirstOrThrow();
-  const existing = await findLocal(transaction, tenantId);
-  if (existing !== undefined) return existing;
-  if (isolation === 'repeatable read') throw notVisible();
-  return transaction
-    .insertInto('integrations')
-    .values((eb) => ({
-      tenant_id: tenantId,
-      type,
-      provider: defaultLocalIntegration.provider,
-      ai_model: defaultLocalIntegration.aiModel,
-      ai_model_config: toJsonb(eb, defaultLocalIntegration.aiModelConfig),
-      cost_config: toJsonb(eb, defaultLocalIntegration.costConfig),
-      active: true,
-    }))
-    .returning((eb) => integrationColumns(eb))
-    .executeTakeFirstOrThrow();
+function requireHandle(handle: KyselyHandle, name: string): Kysely<Tables> {
+  if (typeof handle?.selectFrom === 'function') return handle as unknown as Kysely<Tables>;
+  throw new InvalidInputError(
+    `Expected \`${name}\` to be a Kysely handle or transaction, got ${describeValue(handle)}.`,
+  );
 }
 
 /** A snapshot taken before the lock does not show a row that another transaction has committed since: it would be made twice. */

@@ -2,6 +2,7 @@ import type { ColumnType, Expression, ExpressionBuilder, Generated, Insertable }
 import type { Integration, UsageRecord } from '../../core/ports/integration-repository.js';
 import { AiProviderError } from '../../errors.js';
 import { describeValue } from '../../internal/validate.js';
+import type { Place, ResolvedMapping } from './integration-mapping.js';
 
 /** The columns of the host's two tables that the library touches. */
 export interface Tables {
@@ -29,6 +30,7 @@ export interface Tables {
     total_tokens: number | null;
     cost: ColumnType<string, string | null, never>;
     request_metadata: Jsonb;
+    created_at: ColumnType<Date, Date | undefined, never>;
   };
 }
 
@@ -39,50 +41,70 @@ export const maximumInteger = 2_147_483_647;
 const maximumCost = '999999.9999';
 
 /**
- * The columns of an {@link Integration}, under aliases that are the same with and without Kysely's CamelCasePlugin. JSONB is read as text, so that
- * neither a plugin of the handle nor a type parser of the driver changes its keys and numbers.
+ * The columns of an {@link Integration}, under aliases that are the same with and without Kysely's CamelCasePlugin. JSONB is read as text, so
+ * that neither a plugin of the handle nor a type parser of the driver changes its keys and numbers.
  */
-export function integrationColumns(eb: ExpressionBuilder<Tables, 'integrations'>) {
+export function integrationColumns(eb: ExpressionBuilder<Tables, 'integrations'>, { places }: ResolvedMapping) {
   return [
     'id',
     'tenant_id as tenantId',
-    'provider',
-    'base_url as baseUrl',
-    'password',
-    'ai_model as aiModel',
-    eb.cast<string | null>('ai_model_config', 'text').as('aiModelConfig'),
-    eb.cast<string | null>('cost_config', 'text').as('costConfig'),
-    'fallback_integration_id as fallbackIntegrationId',
+    textAt(eb, places.provider).as('provider'),
+    textAt(eb, places.baseUrl).as('baseUrl'),
+    textAt(eb, places.password).as('password'),
+    textAt(eb, places.aiModel).as('aiModel'),
+    textAt(eb, places.aiModelConfig).as('aiModelConfig'),
+    textAt(eb, places.costConfig).as('costConfig'),
+    textAt(eb, places.fallbackIntegrationId).as('fallbackIntegrationId'),
     'active',
   ] as const;
 }
 
+/** The value at a place as text; NULL for a field that the table does not have. */
+export function textAt(eb: ExpressionBuilder<Tables, 'integrations'>, place: Place | null) {
+  if (place === null) return eb.cast<string | null>(eb.val(null), 'text');
+  const column = eb.ref(place.column as 'ai_model');
+  if (place.path.length === 0) return eb.cast<string | null>(column, 'text');
+  const keys = place.path.map((key) => eb.cast<string>(eb.val(key), 'text'));
+  return eb.fn<string | null>('jsonb_extract_path_text', [eb.cast(column, 'jsonb'), ...keys]);
+}
+
 /** A row as {@link integrationColumns} selects it. */
 export interface IntegrationRow {
-  readonly id: number;
-  readonly tenantId: number;
-  readonly provider: string;
+  /** Text if the column is a BIGINT. */
+  readonly id: number | string;
+  readonly tenantId: number | string;
+  readonly provider: string | null;
   readonly baseUrl: string | null;
   readonly password: string | null;
   readonly aiModel: string | null;
   readonly aiModelConfig: string | null;
   readonly costConfig: string | null;
-  readonly fallbackIntegrationId: number | null;
+  readonly fallbackIntegrationId: string | null;
   readonly active: boolean | null;
 }
 
-/** @throws {@link AiProviderError} `invalid_config` where a JSONB column holds something other than an object or null. */
-export function toIntegration(row: IntegrationRow): Integration {
-  return {
+/** Never throws: a row with something other than an object in a JSONB column has a `problem`. */
+export function toIntegration(row: IntegrationRow, mapping: ResolvedMapping): Integration {
+  const id = Number(row.id);
+  const integration = {
     ...row,
-    aiModelConfig: parseObject(row.aiModelConfig, 'ai_model_config', row.id),
-    costConfig: parseObject(row.costConfig, 'cost_config', row.id),
+    id,
+    tenantId: Number(row.tenantId),
+    provider: mapping.kindOf(row.provider ?? ''),
+    fallbackIntegrationId: row.fallbackIntegrationId === null ? null : Number(row.fallbackIntegrationId),
     active: row.active === true,
   };
+  try {
+    const aiModelConfig = parseObject(row.aiModelConfig, 'ai_model_config', id);
+    return { ...integration, aiModelConfig, costConfig: parseObject(row.costConfig, 'cost_config', id) };
+  } catch (error) {
+    const problem = error instanceof AiProviderError ? error : notJson(id, error);
+    return { ...integration, aiModelConfig: {}, costConfig: {}, problem };
+  }
 }
 
 function parseObject(json: string | null, column: string, id: number): Readonly<Record<string, unknown>> {
-  // Kysely's ParseJSONResultsPlugin, where the host uses it, has parsed the text already.
+  // Kysely's ParseJSONResultsPlugin, if the host uses it, has parsed the text already.
   const value: unknown = typeof json === 'string' ? JSON.parse(json) : json;
   if (value === null) return {};
   if (typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>;
@@ -92,9 +114,48 @@ function parseObject(json: string | null, column: string, id: number): Readonly<
   );
 }
 
+function notJson(id: number, cause: unknown): AiProviderError {
+  return new AiProviderError(`Expected the configuration of integration ${id} to be JSON, got another text.`, {
+    code: 'invalid_config',
+    cause,
+  });
+}
+
+/** The row of a new integration, each field at its place. Fields inside the same JSONB column are put together. */
+export function toNewIntegration(
+  eb: ExpressionBuilder<Tables, 'integrations'>,
+  tenantId: number,
+  fields: Pick<Integration, 'provider' | 'aiModel' | 'aiModelConfig' | 'costConfig'>,
+  mapping: ResolvedMapping,
+): Insertable<Tables['integrations']> {
+  const objects = new Map<string, Record<string, unknown>>();
+  const columns: Record<string, unknown> = {};
+  const { provider, ...others } = fields;
+  const named = { ...others, provider: mapping.namesOf(provider)[0] };
+  for (const [field, value] of Object.entries(named)) {
+    const place = mapping.places[field as keyof typeof named];
+    if (place === null) continue;
+    if (place.path.length === 0 && (typeof value !== 'object' || value === null)) columns[place.column] = value;
+    else objects.set(place.column, merge(objects.get(place.column) ?? {}, place.path, value));
+  }
+  for (const [column, object] of objects) columns[column] = toJsonb(eb, object);
+  const [type] = mapping.types;
+  return { ...columns, tenant_id: tenantId, type, active: true } as Insertable<Tables['integrations']>;
+}
+
+function merge(
+  object: Record<string, unknown>,
+  [key, ...rest]: readonly string[],
+  value: unknown,
+): Record<string, unknown> {
+  if (key === undefined) return { ...object, ...(value as Record<string, unknown>) };
+  const inner = rest.length === 0 ? value : merge((object[key] ?? {}) as Record<string, unknown>, rest, value);
+  return { ...object, [key]: inner };
+}
+
 /**
  * The row of a {@link UsageRecord}. A value that its column cannot hold is cut to the column's limit rather than lost with its row; the exact
- * token counts then stand in `request_metadata.exact_counts`.
+ * token counts are then in `request_metadata.exact_counts`.
  */
 export function toUsageRow(
   eb: ExpressionBuilder<Tables, 'ai_usage_trackings'>,
@@ -119,11 +180,12 @@ export function toUsageRow(
   return {
     tenant_id: tenantId,
     provider: toVarchar(usage.provider, 50),
-    operation: usage.operation,
+    operation: toVarchar(usage.operation, 50),
     model_name: toVarchar(usage.modelName, 100),
     ...columns,
     cost: usage.cost !== null && Number(usage.cost) > Number(maximumCost) ? maximumCost : usage.cost,
     request_metadata: toJsonb(eb, metadata),
+    created_at: usage.occurredAt ?? new Date(),
   };
 }
 

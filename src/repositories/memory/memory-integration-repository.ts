@@ -87,12 +87,13 @@ export class MemoryIntegrationRepository implements IntegrationRepository {
   async recordUsage(tenantId: number, usage: UsageRecord, options: CallOptions = {}): Promise<void> {
     requireTenantId(tenantId);
     options.signal?.throwIfAborted();
-    const { inputTokens, outputTokens } = usage;
+    const { occurredAt = new Date(), ...columns } = usage;
+    const { inputTokens, outputTokens } = columns;
     this.#usage.push({
-      ...structuredClone(usage),
+      ...structuredClone(columns),
       tenantId,
       totalTokens: inputTokens === null || outputTokens === null ? null : inputTokens + outputTokens,
-      createdAt: new Date(),
+      createdAt: occurredAt,
     });
   }
 

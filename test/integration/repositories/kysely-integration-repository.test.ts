@@ -289,9 +289,14 @@ describe('bad input', () => {
   it.each([['[1]'], ['"{\\"batch_size\\": 3}"'], ['7']])('names the row whose configuration is %s', async (json) => {
     const id = await addIntegration(db, { tenantId, provider: 'wex_ai_gateway' });
     await sql`update integrations set ai_model_config = ${json}::text::jsonb where id = ${id}`.execute(db);
-    const error = await errorOf(repository.listActiveIntegrations(tenantId));
-    expect(error).toMatchObject({ code: 'invalid_config', message: expect.stringContaining(`integration ${id}`) });
-    expect(String(error)).not.toContain('batch_size');
+    const good = await addIntegration(db, { tenantId, provider: 'openai' });
+    const [broken, other] = await repository.listActiveIntegrations(tenantId);
+    expect(broken?.problem).toMatchObject({
+      code: 'invalid_config',
+      message: expect.stringContaining(`integration ${id}`),
+    });
+    expect(String(broken?.problem)).not.toContain('batch_size');
+    expect([other?.id, other?.problem]).toEqual([good, undefined]);
   });
 });
 

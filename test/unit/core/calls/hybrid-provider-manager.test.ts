@@ -310,7 +310,7 @@ describe('HybridProviderManager.health and initializeProviders', () => {
     local.create = () => {
       throw new ProviderError('The row cannot work.', { code: 'invalid_config', provider: 'sentence_transformers:2' });
     };
-    expect(await manager.health(1)).toEqual([
+    expect(await manager.health(1)).toMatchObject([
       { integrationId: 1, provider: 'wex_ai_gateway', model: 'paid', status: 'healthy', detail: 'It is a fake.' },
       {
         integrationId: 2,

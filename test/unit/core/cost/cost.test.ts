@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { addCosts, calculateCost, parsePriceList, roundToColumn } from '#src/core/cost/cost.js';
+import { addCosts, calculateCost, roundToColumn } from '#src/core/cost/cost.js';
+import { parsePriceList } from '#src/core/cost/prices.js';
 
 const prices = (costConfig: Record<string, unknown>, aiModel: string | null = 'm') =>
   parsePriceList({ id: 1, aiModel, costConfig });

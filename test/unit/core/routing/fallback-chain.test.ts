@@ -7,7 +7,7 @@ const row = (id: number, fallbackIntegrationId: number | null, active = true) =>
   integrationOf({ id, provider: 'wex_ai_gateway', fallbackIntegrationId, active });
 
 function resolve(...rows: Integration[]) {
-  return resolveFallbackChain(rows[0]!, async (id) => rows.find((integration) => integration.id === id));
+  return resolveFallbackChain(rows[0]!, { find: async (id) => rows.find((integration) => integration.id === id) });
 }
 
 describe('resolveFallbackChain', () => {

@@ -134,6 +134,7 @@ describe('ProviderFactory and usage', () => {
   it('records each answered request with its exact cost', async () => {
     const { factory, repository } = setUp({ ...gatewayRow, aiModel: 'm', costConfig: { cost_per_1k_tokens: 0.00002 } });
     await (await factory.getProvider(1)).generateEmbeddings(['a']);
+    await factory.flushUsage();
     expect(repository.usage).toMatchObject([
       {
         tenantId: 1,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type Candidate, chooseDefault, orderForEmbeddings, orderForText } from '#src/core/routing/routing.js';
-import { fakeKind, integrationOf } from '../../../helpers/fake-provider.js';
+import type { Candidate } from '#src/core/routing/candidate.js';
+import { chooseDefault, orderForEmbeddings, orderForText } from '#src/core/routing/routing.js';
+import { candidateOf, fakeKind, integrationOf } from '../../../helpers/fake-provider.js';
 
 const gatewayKind = {
   ...fakeKind('wex_ai_gateway'),
@@ -8,14 +9,10 @@ const gatewayKind = {
     aiModel === null || aiModel.includes('embedding') === (operation === 'embedding'),
 };
 const localKind = fakeKind('sentence_transformers', { isLocal: true });
-const gateway = (id: number, aiModel: string | null = null): Candidate => ({
-  integration: integrationOf({ id, provider: 'wex_ai_gateway', aiModel }),
-  kind: gatewayKind,
-});
-const local = (id: number): Candidate => ({
-  integration: integrationOf({ id, provider: 'sentence_transformers' }),
-  kind: localKind,
-});
+const gateway = (id: number, aiModel: string | null = null): Candidate =>
+  candidateOf(integrationOf({ id, provider: 'wex_ai_gateway', aiModel }), gatewayKind);
+const local = (id: number): Candidate =>
+  candidateOf(integrationOf({ id, provider: 'sentence_transformers' }), localKind);
 const ids = (candidates: Candidate[]) => candidates.map(({ integration }) => integration.id);
 
 describe('orderForEmbeddings', () => {
