@@ -148,13 +148,18 @@ export class MissingDependencyError extends AiProviderError {
     super(
       reason === 'not_installed'
         ? `${subject}, which could not be found. Install: ${install}`
-        : `${subject}, which could not be loaded; \`cause\` says why. Install again: ${install}. A host that is bundled leaves it out of the bundle.`,
+        : `${subject}, which could not be loaded${reasonOf(cause)}. Install again: ${install}. A host that is bundled leaves it out of the bundle.`,
       { code: 'missing_dependency', cause },
     );
     this.packageName = names[0];
     this.packageNames = names;
     this.reason = reason;
   }
+}
+
+/** The first line of what the loader said, without the stack that may follow it. */
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error && cause.message !== '' ? ` (${cause.message.split('\n', 1)[0]})` : '';
 }
 
 /** Node's word, in both module systems, for a module that is not there. */

@@ -5,9 +5,9 @@ import type { UsageRecorder } from '../../core/ports/usage-recorder.js';
 import { InvalidInputError } from '../../errors.js';
 import { requireKnownKeys } from '../../internal/known-keys.js';
 import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../internal/validate.js';
+import { defaultCacheFolder } from './model/cache-folder.js';
 import type { DownloadProgress } from './model/hub/hub-settings.js';
-import { defaultCacheFolder } from './model/model-cache.js';
-import { hubIdOf } from './model/resolve-model.js';
+import { hubIdOf } from './model/hub-id.js';
 import type { WeightsPackage } from './model/weights-package.js';
 import { type Dtype, dtypes } from './onnx/dtype.js';
 import type { EngineOptions } from './scheduling/embedding-engine.js';
@@ -53,9 +53,11 @@ export interface LocalModelOptions {
   readonly hubEndpoint?: string | undefined;
   /** Sent to `hubEndpoint`, and to no other host, for models that need an account. */
   readonly hubToken?: string | undefined;
+  /** A file with such a token, read when something is downloaded; one that is not there does not matter. */
+  readonly hubTokenFile?: string | undefined;
   /** Nothing is downloaded. @default false */
   readonly isOffline?: boolean | undefined;
-  /** The URL of an HTTP proxy for downloads, whatever is downloaded from. */
+  /** The URL of an HTTP proxy for downloads, or its host and port. */
   readonly proxy?: string | undefined;
   /** A cache of Python's huggingface_hub to read models from, such as `~/.cache/huggingface/hub`. */
   readonly sharedCacheFolder?: string | undefined;
@@ -116,6 +118,7 @@ const optionNames = {
   device: true,
   hubEndpoint: true,
   hubToken: true,
+  hubTokenFile: true,
   isOffline: true,
   proxy: true,
   sharedCacheFolder: true,
@@ -177,7 +180,9 @@ function engineOptions(options: SentenceTransformersOptions, hubId: string): Eng
         endpoint: requireUrl(hubEndpoint, 'hubEndpoint').replace(/\/+$/, ''),
         token: optional(options.hubToken, 'hubToken', requireNonEmptyString),
         isOffline: requireBoolean(isOffline, 'isOffline'),
-        proxy: optional(options.proxy, 'proxy', requireUrl),
+        // Its form is looked at when something is downloaded: it may come from the environment, and nobody need use it.
+        proxy: optional(options.proxy, 'proxy', requireNonEmptyString),
+        tokenFile: optional(options.hubTokenFile, 'hubTokenFile', requireNonEmptyString),
         sharedCacheFolder: optional(options.sharedCacheFolder, 'sharedCacheFolder', requireNonEmptyString),
       },
     },

@@ -1,4 +1,5 @@
 import { type Loaders, missingDependency, requirePeers } from '../../../internal/load-peer.js';
+import { platformHint } from './platform-hint.js';
 
 const neededFor = 'Local embedding';
 
@@ -14,8 +15,15 @@ export async function loadOnnxRuntime() {
   try {
     return await import('onnxruntime-node');
   } catch (error) {
-    throw missingDependency('onnxruntime-node', neededFor, error);
+    const hint = platformHint();
+    const cause = hint === undefined ? error : Object.assign(new Error(hint, { cause: error }), codeOf(error));
+    throw missingDependency('onnxruntime-node', neededFor, cause);
   }
+}
+
+/** It tells a package that is not installed from one that cannot be loaded. */
+function codeOf(error: unknown): { readonly code?: unknown } {
+  return { code: (error as { readonly code?: unknown } | null)?.code };
 }
 
 const loaders: Loaders = { '@huggingface/tokenizers': loadTokenizers, 'onnxruntime-node': loadOnnxRuntime };

@@ -1,8 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve, sep } from 'node:path';
 
 /** Raised when what is built into the cache changes, so that an older library's files are not taken for ours. */
 const layoutVersion = 'v5';
@@ -16,11 +15,6 @@ export type Checksums = Readonly<Record<string, string>>;
 export interface CachedModel {
   readonly folder: string;
   readonly checksums: Checksums;
-}
-
-/** `~/.cache/pulse-ai-providers`. */
-export function defaultCacheFolder(): string {
-  return join(homedir(), '.cache', 'pulse-ai-providers');
 }
 
 /**
@@ -100,11 +94,18 @@ export class ModelCache {
 export function cacheFailure(error: unknown, cacheFolder: string): string | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const { code, path } = cause as NodeJS.ErrnoException;
-    // A write through an open file does not tell its path, and nothing but the cache is written.
-    const isInCache = path !== undefined && resolve(path).startsWith(resolve(cacheFolder));
+    // A write through an open file does not tell its path, and nothing but the cache is written. A folder above the cache that
+    // cannot be written to keeps it from being made.
+    const isInCache = path !== undefined && isPathOf(cacheFolder, path);
     if (isInCache || ['ENOSPC', 'EDQUOT', 'EROFS'].includes(code ?? '')) return code;
   }
   return undefined;
+}
+
+/** Whether the path is the folder, in it, or above it. */
+function isPathOf(folder: string, path: string): boolean {
+  const [left, right] = [folder, path].map((each) => (resolve(each) + sep).replaceAll(sep + sep, sep));
+  return left!.startsWith(right!) || right!.startsWith(left!);
 }
 
 export async function sha256OfFile(file: string): Promise<string> {

@@ -1,3 +1,4 @@
+import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Dtype, modelFileNames } from '../onnx/dtype.js';
@@ -34,4 +35,39 @@ export async function listWeights(folder: string): Promise<readonly string[]> {
   const namesIn = (path: string): Promise<string[]> => readdir(join(folder, path)).catch(() => []);
   const [top, onnx] = await Promise.all([namesIn(''), namesIn('onnx')]);
   return [...top, ...onnx.map((name) => `onnx/${name}`)];
+}
+
+/**
+ * The names of the files that an ONNX graph keeps its weights in, next to itself. A graph names them in entries with the key `location`
+ * (onnx.proto, `TensorProto.external_data`); they are looked for as bytes, since a graph may keep tensors in many places.
+ */
+export async function externalDataOf(modelFile: string): Promise<readonly string[]> {
+  const names = new Set<string>();
+  let carried = Buffer.alloc(0);
+  for await (const chunk of createReadStream(modelFile, { highWaterMark: 1 << 20 })) {
+    const bytes = Buffer.concat([carried, chunk as Buffer]);
+    for (let at = bytes.indexOf(locationKey); at >= 0; at = bytes.indexOf(locationKey, at + 1)) {
+      const name = locationAt(bytes, at + locationKey.length);
+      if (name !== undefined) names.add(name);
+    }
+    // An entry may lie across two chunks.
+    carried = bytes.subarray(-(locationKey.length + longestLocation + 2));
+  }
+  return [...names].sort();
+}
+
+/** The field `key` of a `StringStringEntryProto`, and the tag of the field `value` after it. */
+const locationKey = Buffer.from('\x0a\x08location\x12', 'latin1');
+const longestLocation = 1000;
+
+function locationAt(bytes: Buffer, start: number): string | undefined {
+  let [length, at] = [0, start];
+  for (let shift = 0; shift <= 14; shift += 7) {
+    const byte = bytes[at++];
+    if (byte === undefined) return undefined;
+    length |= (byte & 127) << shift;
+    if (byte < 128) break;
+  }
+  if (length === 0 || length > longestLocation || at + length > bytes.length) return undefined;
+  return bytes.toString('utf8', at, at + length).replace(/^\.\//, '');
 }

@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, posix } from 'node:path';
 import { AiProviderError, InvalidInputError, MissingDependencyError } from '../../../errors.js';
 import { buildOnnx } from '../onnx/build-onnx.js';
 import { type Dtype, modelFileNames } from '../onnx/dtype.js';
 import { familyPrompts } from './family-prompts.js';
 import { hubModel } from './hub/hub-model.js';
 import type { DownloadProgress, HubSettings } from './hub/hub-settings.js';
+import { defaultOrganisation } from './hub-id.js';
 import { type CachedModel, type Checksums, cacheFailure, ModelCache, sha256OfFile } from './model-cache.js';
-import { chooseWeights, listWeights } from './model-files.js';
+import { chooseWeights, externalDataOf, listWeights, requirePathInside } from './model-files.js';
 import { describeModelFolder, type ModelDescription } from './model-folder.js';
 import type { ModelManifest } from './model-manifest.js';
 import { firstLine } from './unusable-model.js';
@@ -24,18 +26,6 @@ export interface ModelSource {
   /** In addition to those known here, by Hub id. */
   readonly weightsPackages: Readonly<Record<string, WeightsPackage>>;
   readonly hub: HubSettings;
-}
-
-const organisation = 'sentence-transformers/';
-
-/** @throws {@link InvalidInputError} unless it is a Hub id, such as `all-MiniLM-L6-v2` or `intfloat/e5-small-v2`. */
-export function hubIdOf(model: string): string {
-  const segment = /^(?!\.+$)[\w.-]+$/;
-  const segments = model.split('/');
-  if (segments.length > 2 || !segments.every((part) => segment.test(part))) {
-    throw new InvalidInputError('Expected `model` to be a model id such as all-MiniLM-L6-v2 or intfloat/e5-small-v2.');
-  }
-  return segments.length === 1 ? organisation + model : model;
 }
 
 /**
@@ -99,14 +89,18 @@ class ModelResolver {
     }
     // Before the weights are read and a graph is built of them: most of what is not supported shows here.
     const description = await describeModelFolder(folder);
-    const sha256 = await checksumOf(folder, weights, checksums);
     const weightsFile = join(folder, weights[0]!);
-    if (weights[0] !== 'model.safetensors') return this.#manifest(description, weightsFile, sha256, false);
+    if (weights[0] !== 'model.safetensors') {
+      const files = await withExternalData(folder, weights);
+      return this.#manifest(description, weightsFile, await identityOf(folder, files, description, checksums), false);
+    }
+    const sha256 = await checksumOf(folder, weights, checksums);
     const configFile = join(folder, 'config.json');
     // The graph depends on both; everything else is read from the folder itself.
     const key = this.#cacheKey(sha256, await sha256OfFile(configFile));
     const built = await this.#build(key, { weightsFile, configFile, sha256 }, async () => {});
-    return this.#manifest(description, join(built.folder, modelFileNames[dtype][0]!), sha256, true);
+    const identity = await identityOf(folder, weights, description, { ...checksums, [weights[0]!]: sha256 });
+    return this.#manifest(description, join(built.folder, modelFileNames[dtype][0]!), identity, true);
   }
 
   async #fromPackage(entry: WeightsPackage): Promise<ModelManifest | undefined> {
@@ -147,7 +141,7 @@ class ModelResolver {
     return {
       ...description,
       prompts: description.prompts ?? familyPrompts(this.#hubId),
-      model: this.#hubId.startsWith(organisation) ? this.#hubId.slice(organisation.length) : this.#hubId,
+      model: this.#hubId.startsWith(defaultOrganisation) ? this.#hubId.slice(defaultOrganisation.length) : this.#hubId,
       revision: checksum.slice(0, 12),
       modelFile,
       dtype: this.#source.dtype,
@@ -192,9 +186,35 @@ class ModelResolver {
   }
 }
 
-/** One checksum for a model's weights, of however many files. */
+/** One checksum for files of a model's folder, of however many. */
 async function checksumOf(folder: string, names: readonly string[], known: Checksums): Promise<string> {
   const checksums: string[] = [];
   for (const name of names) checksums.push(known[name] ?? (await sha256OfFile(join(folder, name))));
-  return checksums.length === 1 ? checksums[0]! : createHash('sha256').update(checksums.join()).digest('hex');
+  return checksums.length === 1 ? checksums[0]! : sha256Of(checksums.join());
+}
+
+/** The model's ONNX file and all that it keeps its weights in. */
+async function withExternalData(folder: string, names: readonly string[]): Promise<readonly string[]> {
+  const [modelFile = ''] = names;
+  const named = await externalDataOf(join(folder, modelFile));
+  const nextTo = named.map((name) => posix.join(posix.dirname(modelFile), requirePathInside(name)));
+  return [...new Set([...names, ...nextTo.filter((name) => existsSync(join(folder, name)))])];
+}
+
+/**
+ * What fixes a model's vectors, besides what its embedding space says itself (pooling, prompts, dimension): two models that differ in any of it are two
+ * spaces, although their graphs may be the same.
+ */
+async function identityOf(
+  folder: string,
+  weights: readonly string[],
+  { maxTokens, poolsPrompt }: ModelDescription,
+  known: Checksums,
+): Promise<string> {
+  const files = [...weights, 'tokenizer.json'];
+  return sha256Of(JSON.stringify([await checksumOf(folder, files, known), maxTokens, poolsPrompt]));
+}
+
+function sha256Of(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }

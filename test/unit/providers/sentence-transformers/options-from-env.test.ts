@@ -6,10 +6,23 @@ import { localModelOptionsFromEnv } from '#src/providers/sentence-transformers/o
 const HTTPS_PROXY = 'http://proxy:3128';
 
 describe('localModelOptionsFromEnv', () => {
-  it('stands for nothing where nothing is set', () => {
-    const { isOffline, ...others } = localModelOptionsFromEnv({ HF_HOME: '', HTTPS_PROXY: ' ' });
+  it('reads the cache and token that Python has when nothing is set', () => {
+    const { isOffline, ...others } = localModelOptionsFromEnv({ HF_HOME: '', HTTPS_PROXY: ' ', HOME: '/home/a' });
     expect(isOffline).toBe(false);
-    expect(Object.values(others).filter((value) => value !== undefined)).toEqual([]);
+    expect(Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined))).toEqual({
+      sharedCacheFolder: join('/home/a/.cache/huggingface/hub'),
+      hubTokenFile: join('/home/a/.cache/huggingface/token'),
+    });
+  });
+
+  it.each([
+    [{ HF_HUB_CACHE: '/models', HF_HOME: '/hf' }, '/models', '/hf/token'],
+    [{ HUGGINGFACE_HUB_CACHE: '/models' }, '/models', '/home/a/.cache/huggingface/token'],
+    [{ XDG_CACHE_HOME: '/cache' }, '/cache/huggingface/hub', '/cache/huggingface/token'],
+    [{ HF_HUB_CACHE: '~/models', HF_TOKEN_PATH: '~/token' }, '/home/a/models', '/home/a/token'],
+  ])('%j is where Python has its cache and its token', (env, sharedCacheFolder, hubTokenFile) => {
+    const options = localModelOptionsFromEnv({ HOME: '/home/a', ...env });
+    expect(options).toMatchObject({ sharedCacheFolder: join(sharedCacheFolder), hubTokenFile: join(hubTokenFile) });
   });
 
   it('expands ~ in HF_HOME, as Python does', () => {
@@ -24,19 +37,18 @@ describe('localModelOptionsFromEnv', () => {
     expect(localModelOptionsFromEnv({ HF_TOKEN: ' hf_secret\n' }).hubToken).toBe('hf_secret');
   });
 
-  it.each([
-    [{ HF_ENDPOINT: 'hf-mirror.com' }, /`HF_ENDPOINT` to be an http or https URL/],
-    [{ HTTPS_PROXY: 'proxy:3128' }, /`HTTPS_PROXY` to be an http or https URL/],
-    [{ ALL_PROXY: 'socks5://proxy:1080' }, /`ALL_PROXY` to be an http or https URL/],
-    [{ HF_ENDPOINT: 'http://mirror', HTTP_PROXY: 'proxy:3128' }, /`HTTP_PROXY` to be an http or https URL/],
-  ])('%j names the variable', (env, message) => {
-    expect(() => localModelOptionsFromEnv(env)).toThrow(message);
-  });
+  it.each([[{ HF_ENDPOINT: 'hf-mirror.com' }, /`HF_ENDPOINT` to be an http or https URL/]])(
+    '%j names the variable',
+    (env, message) => {
+      expect(() => localModelOptionsFromEnv(env)).toThrow(message);
+    },
+  );
 
   it.each([
     [{ HTTPS_PROXY, HTTP_PROXY: 'http://other:1' }, HTTPS_PROXY],
     [{ https_proxy: HTTPS_PROXY }, HTTPS_PROXY],
     [{ ALL_PROXY: HTTPS_PROXY }, HTTPS_PROXY],
+    [{ ALL_PROXY: 'socks5://proxy:1080' }, 'socks5://proxy:1080'],
     [{ HTTP_PROXY: 'http://other:1' }, undefined],
     [{ HF_ENDPOINT: 'http://mirror:8080', HTTP_PROXY: 'http://other:1' }, 'http://other:1'],
     [{ HF_ENDPOINT: 'http://mirror:8080', HTTPS_PROXY }, undefined],

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { AiProviderError } from '../../../../errors.js';
 import { missingDependency } from '../../../../internal/load-peer.js';
 import type { HubSettings } from './hub-settings.js';
@@ -28,11 +29,12 @@ export async function requestFromHub(
 ): Promise<HubResponse> {
   const origin = new URL(settings.endpoint).origin;
   const fetchThrough = await fetchFor(settings);
+  const token = settings.token ?? (await readToken(settings.tokenFile));
   let url = new URL(`${settings.endpoint}/${path}`);
   let checksum: string | undefined;
   for (let redirects = 0; redirects <= maxRedirects; redirects++) {
     const headers: Record<string, string> = { 'accept-encoding': 'identity' };
-    if (settings.token !== undefined && url.origin === origin) headers.authorization = `Bearer ${settings.token}`;
+    if (token !== undefined && url.origin === origin) headers.authorization = `Bearer ${token}`;
     if (options.firstByte) headers.range = `bytes=${options.firstByte}-`;
     const response = await fetchThrough(url, { headers, redirect: 'manual', signal: options.signal }).catch(
       (cause: unknown) => {
@@ -82,8 +84,24 @@ function unavailable(reason: string, isRetryable: boolean, cause?: unknown): AiP
 async function fetchFor({ proxy }: HubSettings): Promise<typeof fetch> {
   if (proxy === undefined) return fetch;
   const undici = await loadUndici();
-  const dispatcher = new undici.ProxyAgent(proxy);
+  const dispatcher = new undici.ProxyAgent(proxyUrl(proxy));
   return ((url: URL, init: object) => undici.fetch(url, { ...init, dispatcher })) as unknown as typeof fetch;
+}
+
+/** curl and Python take `host:port` for an HTTP proxy too. */
+function proxyUrl(proxy: string): string {
+  const url = /^\w+:\/\//.test(proxy) ? proxy : `http://${proxy}`;
+  if (/^https?:\/\//.test(url) && URL.canParse(url)) return url;
+  throw unavailable(
+    'the proxy for downloads (option `proxy`, HTTPS_PROXY or ALL_PROXY) is not an http or https URL',
+    false,
+  );
+}
+
+async function readToken(file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  const token = await readFile(file, 'utf8').catch(() => '');
+  return token.trim() || undefined;
 }
 
 async function loadUndici() {

@@ -4,9 +4,11 @@ export interface HubSettings {
   readonly endpoint: string;
   /** Sent to the endpoint, and to no other host, as a bearer token. */
   readonly token: string | undefined;
+  /** A file with the token, as Python keeps it; read when something is downloaded and `token` is undefined. */
+  readonly tokenFile: string | undefined;
   /** Nothing is asked of the Hub. */
   readonly isOffline: boolean;
-  /** The URL of an HTTP proxy. */
+  /** The URL of an HTTP proxy, or its host and port. */
   readonly proxy: string | undefined;
   /** A cache as Python's huggingface_hub keeps it, to read from. */
   readonly sharedCacheFolder: string | undefined;
