@@ -9,7 +9,16 @@ export {
   type Provenance,
 } from './core/calls/hybrid-provider-manager.js';
 export { type DeclaredEmbeddingSpace, type EmbeddingSpace, embeddingSpaceId } from './core/embedding-space.js';
-export type { IndexRecord, PartialUpsertResult, UpsertOptions, UpsertResult } from './core/index/index-upsert.js';
+export type {
+  IndexRecord,
+  PartialUpsertResult,
+  StoredBatch,
+  UpsertCounts,
+  UpsertOptions,
+  UpsertResult,
+} from './core/index/index-upsert.js';
+export type { SyncCounts, SyncOptions, SyncProgress, SyncResult } from './core/index/sync.js';
+export type { ReadSyncPage, SyncPage, SyncRecord, SyncSource } from './core/index/sync-source.js';
 export { type IndexSearchOptions, VectorIndex, type VectorIndexOptions } from './core/index/vector-index.js';
 export type { CallOptions, CallPurpose, ProviderCallOptions } from './core/ports/call-options.js';
 export type { CredentialCipher } from './core/ports/credential-cipher.js';
@@ -33,6 +42,7 @@ export type {
 export type { Logger } from './core/ports/logger.js';
 export type { AiProvider, Operation, ProviderContext, ProviderKind } from './core/ports/provider-kind.js';
 export type { StandardSchema } from './core/ports/standard-schema.js';
+export type { DeadLetter, SyncCheckpoint, SyncStore, SyncTable } from './core/ports/sync-store.js';
 export type {
   ModelChoice,
   TextChunk,
@@ -100,6 +110,7 @@ export {
   MemoryIntegrationRepository,
   type MemoryUsage,
 } from './repositories/memory/memory-integration-repository.js';
+export { MemorySyncStore } from './repositories/memory/memory-sync-store.js';
 export { type StandardProviderKindsOptions, standardProviderKinds } from './standard-provider-kinds.js';
 export type { CopyOptions } from './vector-stores/qdrant/admin/copy-points.js';
 export {

@@ -2,7 +2,10 @@ import { InvalidInputError } from '../../errors.js';
 import { describeValue, isRecord } from '../../internal/validate.js';
 import type { JsonValue } from '../ports/vector-store.js';
 
-/** Set by the store on every point; a caller's metadata may not hold them. They are stored next to the metadata, as the platform does. */
+/**
+ * Set by the store on every point; a caller's metadata may not hold them. They are stored next to the metadata, as the
+ * platform does.
+ */
 export const reservedKeys = ['client_id', 'table_name', 'record_id', 'pulse_content_hash'] as const;
 
 /** Copies that {@link requireMetadata} made. They are frozen, so that what was checked once needs no second check. */
@@ -28,7 +31,10 @@ export interface CheckedIndexRecord {
   readonly metadata: Readonly<Record<string, JsonValue>>;
 }
 
-/** @throws {@link InvalidInputError} with the position of a record without a text or a record id, or with unusable metadata. */
+/**
+ * @throws {@link InvalidInputError} with the position of a record without a text or a record id, or with unusable
+ *   metadata.
+ */
 export function checkIndexRecord(record: unknown, position: number): CheckedIndexRecord {
   if (!isRecord(record)) {
     throw new InvalidInputError(
@@ -53,7 +59,8 @@ function requireTextOfRecord(text: unknown, position: number): string {
 
 /**
  * @param offset - How many records came before these.
- * @throws {@link InvalidInputError} with the position of a record whose id another one has: only one of the two could be stored.
+ * @throws {@link InvalidInputError} with the position of a record whose id another one has: only one of the two could
+ *   be stored.
  */
 export function requireUniqueIds(records: readonly CheckedIndexRecord[], offset: number): void {
   const positions = new Map<string | number, number>();
@@ -69,16 +76,19 @@ export function requireUniqueIds(records: readonly CheckedIndexRecord[], offset:
   });
 }
 
-/** A lone surrogate, such as half of an emoji that was cut, has no UTF-8 form: a server refuses the whole request, and two ids would become one. */
+/**
+ * A lone surrogate, such as half of an emoji that was cut, has no UTF-8 form: a server refuses the whole request, and
+ * two ids would become one.
+ */
 export function isWellFormed(value: string): boolean {
   // ES2024, which Node 20 has and the ES2023 types have not; an expression takes six times as long.
   return (value as string & { isWellFormed(): boolean }).isWellFormed();
 }
 
 /**
- * A frozen copy of a record's metadata that holds JSON and nothing else: no `toJSON`, getter or prototype can put another tenant's id on
- * the wire. Properties that are undefined are left out, as JSON does; everything else that JSON would change or drop is refused. A copy
- * that this function made before is returned as it is.
+ * A frozen copy of a record's metadata that holds JSON and nothing else: no `toJSON`, getter or prototype can put
+ * another tenant's id on the wire. Properties that are undefined are left out, as JSON does; everything else that JSON
+ * would change or drop is refused. A copy that this function made before is returned as it is.
  *
  * @throws {@link InvalidInputError} with the record's position.
  */
@@ -134,7 +144,10 @@ function copyObject(value: unknown, path: string, position: number, depth: numbe
   );
 }
 
-/** Between 2^53 and 10^21 JSON has all digits of an integer and JavaScript has not: a server would store, and index, another one. */
+/**
+ * Between 2^53 and 10^21 JSON has all digits of an integer and JavaScript has not: a server would store, and index,
+ * another one.
+ */
 function requireExact(value: number, path: string, position: number): void {
   if (!Number.isInteger(value) || Number.isSafeInteger(value) || Math.abs(value) >= 1e21) return;
   throw new InvalidInputError(

@@ -20,8 +20,8 @@ export interface RecordContent {
 export type RecordChange = 'none' | 'metadata' | 'content';
 
 /**
- * What a record's vector and payload were made from, as `<hash of the content>.<hash of the metadata>`. It is stored in the same write as the
- * vector, and never without it.
+ * What a record's vector and payload were made from, as `<hash of the content>.<hash of the metadata>`. It is stored in
+ * the same write as the vector, and never without it.
  */
 export function contentHashOf(content: RecordContent): string {
   const { text, embeddingSpace, contentVersion, metadata } = content;
@@ -32,6 +32,11 @@ export function contentHashOf(content: RecordContent): string {
 export function changeBetween(stored: string | undefined, current: string): RecordChange {
   if (stored === current) return 'none';
   return stored !== undefined && contentPart(stored) === contentPart(current) ? 'metadata' : 'content';
+}
+
+/** Tells whether a text is the one that was met before, without keeping it. */
+export function textHashOf(text: string): string {
+  return digest(text);
 }
 
 function contentPart(hash: string): string {

@@ -5,7 +5,7 @@ import {
   isAiProviderError,
   PartialEmbeddingError,
 } from '../../errors.js';
-import type { HybridProviderManager } from '../calls/hybrid-provider-manager.js';
+import type { HybridProviderManager, Provenance } from '../calls/hybrid-provider-manager.js';
 import { addCosts } from '../cost/cost.js';
 import { embeddingSpaceId } from '../embedding-space.js';
 import type { PartialEmbeddingResult } from '../ports/embedding-provider.js';
@@ -24,28 +24,51 @@ export interface TableOptions {
   readonly tenantId: number;
   /** The name of the table: `[a-z][a-z0-9_]*`. */
   readonly tableName: string;
-  /** Who embeds the table's first records, which decides the embedding space of the whole collection. @default 'auto' */
+  /**
+   * Who embeds the table's first records, which decides the embedding space of the whole collection.
+   * @default 'auto'
+   */
   readonly preferredProvider?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface UpsertOptions extends TableOptions {
   /**
-   * What the vectors depend on besides the texts, such as the version of your own rules that make a record's text. A record that was stored
-   * with another version is embedded again.
+   * What the vectors depend on besides the texts, such as the version of your own rules that make a record's text. A
+   * record that was stored with another version is embedded again.
    * @default ''
    */
   readonly contentVersion?: string | undefined;
   /**
-   * Called after each slice of records, with how many are stored by now, the unchanged ones included. Awaited; if it throws, the call
-   * rejects with that error.
+   * Called after each slice of records, with how many are stored by now, the unchanged ones included. Awaited; if it
+   * throws, the call rejects with that error.
    */
   readonly onProgress?: ((progress: { readonly storedCount: number }) => unknown) | undefined;
+  /**
+   * Called after each write to the vector store with what it stored, so that a host can keep its own table of record
+   * and point ids. Awaited; if it throws, the call rejects with that error. After a crash between the write and the
+   * call it is not called again for records that are stored, so make the table from the vector store when in doubt.
+   */
+  readonly onStored?: ((stored: StoredBatch) => unknown) | undefined;
 }
 
-export interface UpsertResult {
+/** Records that one write has stored. */
+export interface StoredBatch {
+  readonly tenantId: number;
+  readonly tableName: string;
+  /** Each record's key in its table, and the id of its point in the vector store. */
+  readonly ids: readonly { readonly recordId: string | number; readonly pointId: string }[];
+  readonly embeddingSpace: string;
+  /** The `provider` column's value of the integration that embedded them; null if they kept their vectors. */
+  readonly provider: string | null;
+}
+
+export interface UpsertResult extends UpsertCounts {
   /** The point ids, in the order of the records. */
   readonly ids: string[];
+}
+
+export interface UpsertCounts {
   /** How many records were new or had another text, and were embedded. */
   readonly embeddedCount: number;
   /** How many had other metadata only: they were stored again with the vector that they had. */
@@ -98,10 +121,17 @@ export class IndexUpsert {
   #skippedCount = 0;
   #inputTokens: number | null = 0;
 
-  constructor(manager: Pick<HybridProviderManager, 'generateEmbeddings'>, store: VectorStore, options: UpsertOptions) {
+  /** @param requiredSpace - The space of the table's collection, if it is known already. */
+  constructor(
+    manager: Pick<HybridProviderManager, 'generateEmbeddings'>,
+    store: VectorStore,
+    options: UpsertOptions,
+    requiredSpace?: string,
+  ) {
     this.#manager = manager;
     this.#store = store;
     this.#options = options;
+    this.#requiredSpace = requiredSpace;
   }
 
   /** Stores what is new or changed in a slice of the records. */
@@ -119,8 +149,12 @@ export class IndexUpsert {
   finish(): UpsertResult {
     const [first] = this.#failures;
     if (first !== undefined) throw this.#toError(first.error);
+    return { ids: this.#ids as string[], ...this.counts };
+  }
+
+  /** What was done and paid so far, whether or not all records got a vector. */
+  get counts(): UpsertCounts {
     return {
-      ids: this.#ids as string[],
       embeddedCount: this.#embeddedCount,
       updatedCount: this.#updatedCount,
       skippedCount: this.#skippedCount,
@@ -129,11 +163,23 @@ export class IndexUpsert {
     };
   }
 
+  /** The records that got no vector, by their positions. */
+  get failures(): readonly EmbeddingFailure[] {
+    return this.#failures;
+  }
+
+  get requiredSpace(): string | undefined {
+    return this.#requiredSpace;
+  }
+
   get #storedCount(): number {
     return this.#embeddedCount + this.#updatedCount + this.#skippedCount;
   }
 
-  /** Stores other metadata next to the vectors that are there. Returns the indexes of the records that need an embedding. */
+  /**
+   * Stores other metadata next to the vectors that are there. Returns the indexes of the records that need an
+   * embedding.
+   */
   async #keepWhatIsStored(slice: readonly CheckedIndexRecord[], offset: number): Promise<number[]> {
     if (this.#requiredSpace === undefined) return [...slice.keys()];
     const hashes = slice.map((record) => this.#hashOf(record));
@@ -141,7 +187,7 @@ export class IndexUpsert {
     for (const { index, id } of plan.unchanged) this.#ids[offset + index] = id;
     this.#skippedCount += plan.unchanged.length;
     const { placed, missing } = await readVectors(this.#store, slice, hashes, plan.otherMetadata, this.#options);
-    await this.#write(slice, placed, offset);
+    await this.#write(slice, placed, offset, null);
     this.#updatedCount += placed.length;
     return [...plan.changed, ...missing].toSorted((a, b) => a - b);
   }
@@ -198,12 +244,20 @@ export class IndexUpsert {
       const vector = embeddings[at];
       return vector === undefined ? [] : [{ index, vector }];
     });
-    await this.#write(slice, placed, offset);
+    await this.#write(slice, placed, offset, (part as Partial<Provenance>).provider ?? null);
     this.#embeddedCount += placed.length;
   }
 
-  /** Each record with its vector and the hash of what that was made from, in one write: there is never one without the other. */
-  async #write(slice: readonly CheckedIndexRecord[], placed: readonly PlacedVector[], offset: number): Promise<void> {
+  /**
+   * Each record with its vector and the hash of what that was made from, in one write: there is never one without the
+   * other.
+   */
+  async #write(
+    slice: readonly CheckedIndexRecord[],
+    placed: readonly PlacedVector[],
+    offset: number,
+    provider: string | null,
+  ): Promise<void> {
     if (placed.length === 0) return;
     const { tenantId, tableName, signal } = this.#options;
     const ids = await this.#store.upsertVectorsBatch(
@@ -218,6 +272,13 @@ export class IndexUpsert {
     );
     placed.forEach(({ index }, at) => {
       this.#ids[offset + index] = ids[at];
+    });
+    await this.#options.onStored?.({
+      tenantId,
+      tableName,
+      ids: placed.map(({ index }, at) => ({ recordId: slice[index]!.recordId, pointId: ids[at]! })),
+      embeddingSpace: this.#requiredSpace!,
+      provider,
     });
   }
 

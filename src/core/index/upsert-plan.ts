@@ -18,8 +18,8 @@ export interface UpsertPlan {
 /**
  * Compares a slice of records with what is stored, in one read.
  *
- * Two writers at once are no danger: a record that is left alone was stored as it is at the moment of the read, which is as good as storing
- * it then.
+ * Two writers at once are no danger: a record that is left alone was stored as it is at the moment of the read, which
+ * is as good as storing it then.
  *
  * @param hashes - One a record.
  */
@@ -45,8 +45,8 @@ export async function planUpsert(
 }
 
 /**
- * The vectors of records whose text is as it was. A vector and its hash are read together: a record that another writer has changed since the
- * plan was made is `missing`, since its vector is of another text.
+ * The vectors of records whose text is as it was. A vector and its hash are read together: a record that another writer
+ * has changed since the plan was made is `missing`, since its vector is of another text.
  */
 export async function readVectors(
   store: VectorStore,

@@ -15,6 +15,8 @@ import {
   type UpsertOptions,
   type UpsertResult,
 } from './index-upsert.js';
+import { checkSync, IndexSync, type SyncOptions, type SyncResult } from './sync.js';
+import type { SyncSource } from './sync-source.js';
 
 export interface VectorIndexOptions {
   readonly manager: Pick<HybridProviderManager, 'generateEmbeddings'>;
@@ -25,7 +27,8 @@ export interface VectorIndexOptions {
 
 export interface IndexSearchOptions extends TableOptions, Omit<SearchOptions, 'signal' | 'embeddingSpace'> {
   /**
-   * The lowest cosine similarity of a hit, -1 to 1. Sentence models give a relevant text 0.3 to 0.65, so a high threshold hides good hits.
+   * The lowest cosine similarity of a hit, -1 to 1. Sentence models give a relevant text 0.3 to 0.65, so a high
+   * threshold hides good hits.
    *
    * @default -1, which keeps every hit: the `limit` closest records
    */
@@ -35,15 +38,18 @@ export interface IndexSearchOptions extends TableOptions, Omit<SearchOptions, 's
 /** The lowest cosine similarity there is: no hit is below it. */
 const everyScore = -1;
 
-/** Records embedded and stored at a time: a window of full batches for a gateway (4 x 100), little enough to hold in memory many times over. */
+/**
+ * Records embedded and stored at a time: a window of full batches for a gateway (4 x 100), little enough to hold in
+ * memory many times over.
+ */
 const sliceLength = 400;
 
 /**
  * Embeds and stores the records of tenants' tables, and searches them by text.
  *
- * Each collection is pinned to the embedding space of its first vectors: later records and queries are embedded by a provider of that space,
- * whichever it is that `auto` would choose otherwise, and where the tenant has none left the call fails and says so. Two models are never
- * mixed, not even of equal dimension.
+ * Each collection is pinned to the embedding space of its first vectors: later records and queries are embedded by a
+ * provider of that space, whichever it is that `auto` would choose otherwise, and where the tenant has none left the
+ * call fails and says so. Two models are never mixed, not even of equal dimension.
  *
  * @example
  * const index = new VectorIndex({ manager, store: new PulseQdrantClient({ location: './vectors' }) });
@@ -66,14 +72,14 @@ export class VectorIndex {
   }
 
   /**
-   * Embeds and stores records, in slices, so that a bulk load of any length needs little memory. A record whose id is already stored is
-   * replaced; so after a failure the same call can be made again.
+   * Embeds and stores records, in slices, so that a bulk load of any length needs little memory. A record whose id is
+   * already stored is replaced; so after a failure the same call can be made again.
    *
-   * Only new and changed texts are embedded and paid: with each vector the store keeps a hash of its text. An unchanged record costs its
-   * share of one read, and one with other metadata keeps its vector.
+   * Only new and changed texts are embedded and paid: with each vector the store keeps a hash of its text. An unchanged
+   * record costs its share of one read, and one with other metadata keeps its vector.
    *
-   * @throws `PartialEmbeddingError` if records got no vector (the others are stored; `failures` has positions in the whole list);
-   *   `embedding_space_mismatch`; what the manager and the store throw.
+   * @throws `PartialEmbeddingError` if records got no vector (the others are stored; `failures` has positions in the
+   *   whole list); `embedding_space_mismatch`; what the manager and the store throw.
    * @example
    * const { embeddedCount, skippedCount } = await index.upsert(records, { tenantId: 7, tableName: 'work_items' });
    */
@@ -90,10 +96,30 @@ export class VectorIndex {
   }
 
   /**
+   * Brings the table in line with its source: embeds what is new or changed, leaves what is unchanged, counts what has
+   * no text, and with `deleteMissing` deletes what the source lost. Records that a server refuses are set aside and do
+   * not hold up the others.
+   *
+   * Each vector is stored in one write with the hash of its text. So a run that was killed at any point is simply made
+   * again: it embeds only what is not stored yet. With pages and a `syncStore` it goes on at the page at which it
+   * stopped.
+   *
+   * @throws `InvalidInputError` before any I/O for unusable arguments; what the source throws; what the manager and the
+   *   store throw, if not a text but a server is at fault. All that was stored stays.
+   * @example
+   * const result = await index.sync((cursor) => readPage(cursor), { tenantId: 7, tableName: 'work_items', syncStore, deleteMissing: true });
+   * console.log(`${result.embeddedCount} embedded for ${result.cost} USD, ${result.skippedCount} unchanged`);
+   */
+  async sync(source: SyncSource, options: SyncOptions): Promise<SyncResult> {
+    checkSync(source, options, this.#store);
+    return new IndexSync({ manager: this.#manager, store: this.#store }, options).run(source);
+  }
+
+  /**
    * The table's records whose text is closest to the query, best first.
    *
-   * @throws `VectorStoreError` with status 404 where the table has no collection yet; `embedding_space_mismatch` where no provider of the tenant makes
-   *   vectors of the collection's space; what the manager and the store throw.
+   * @throws `VectorStoreError` with status 404 where the table has no collection yet; `embedding_space_mismatch` where
+   *   no provider of the tenant makes vectors of the collection's space; what the manager and the store throw.
    */
   async search(query: string, options: IndexSearchOptions): Promise<SimilarRecord[]> {
     requireNonEmptyString(query, 'query');

@@ -119,6 +119,8 @@ export interface VectorStore {
     recordIds: readonly (string | number)[],
     options?: ReadStoredOptions,
   ): Promise<readonly StoredContent[]>;
+  /** All records of the table, without their metadata and vectors. Optional: needed to find out which ones a source has lost. */
+  listStored?(tenantId: number, tableName: string, options?: CallOptions): AsyncIterable<StoredContent>;
   /** Deletes by record id; unknown ids are no error. */
   deleteRecords(
     tenantId: number,

@@ -1,5 +1,5 @@
 import process from 'node:process';
-import { requireRecordId } from '../../core/index/check-record.js';
+import { requireRecordId, reservedKeys } from '../../core/index/check-record.js';
 import type { CallOptions } from '../../core/ports/call-options.js';
 import type {
   ReadStoredOptions,
@@ -37,6 +37,7 @@ import {
   readPage,
   readStoredContents,
   type StoredRecord,
+  toStoredContent,
   toStoredRecord,
 } from './records/read-records.js';
 import { Upsert, type UseCollection } from './records/upsert.js';
@@ -392,6 +393,25 @@ export class PulseQdrantClient implements VectorStore {
       }
       return contents;
     });
+  }
+
+  /** The ids and content hashes of all records, page by page, without their metadata; each page has `timeoutMs`. */
+  async *listStored(
+    tenantId: number,
+    tableName: string,
+    options: CallOptions = {},
+  ): AsyncGenerator<StoredContent, void, undefined> {
+    requireOptions(options);
+    let offset: unknown;
+    do {
+      const read = { offset, limit: idsPerRequest, withVectors: false, payloadKeys: reservedKeys };
+      const page = await this.#use('reading records', tenantId, tableName, options, async (collection, signal) => {
+        const { points, nextOffset } = await readPage(this.#connection, collection, read, signal);
+        return { contents: points.map((point) => toStoredContent(collection.scope, point)), nextOffset };
+      });
+      yield* page.contents;
+      offset = page.nextOffset;
+    } while (offset !== undefined);
   }
 
   /** All records that a filter leaves, page by page, in the store's order; each page has `timeoutMs`. */

@@ -140,6 +140,11 @@ export async function readStoredContents(
   return [...contents.values()];
 }
 
+export function toStoredContent(scope: TenantScope, { id, payload }: QdrantPoint): StoredContent {
+  const { recordId, contentHash } = requireOwnPayload(scope, payload);
+  return { id: String(id), recordId, contentHash };
+}
+
 export function toStoredRecord(scope: TenantScope, { id, payload, vector }: QdrantPoint): StoredRecord {
   const { recordId, metadata } = requireOwnPayload(scope, payload);
   return {
