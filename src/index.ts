@@ -8,6 +8,15 @@ export {
   type ManagedTextResult,
   type Provenance,
 } from './core/calls/hybrid-provider-manager.js';
+export type {
+  UsageDimension,
+  UsageFigures,
+  UsageReport,
+  UsageReportOptions,
+  UsageReportRow,
+} from './core/cost/usage-report.js';
+export { toHtml } from './core/cost/usage-report-html.js';
+export { toPrometheus } from './core/cost/usage-report-prometheus.js';
 export { type DeclaredEmbeddingSpace, type EmbeddingSpace, embeddingSpaceId } from './core/embedding-space.js';
 export type {
   IndexRecord,
@@ -22,6 +31,7 @@ export type { ReadSyncPage, SyncPage, SyncRecord, SyncSource } from './core/inde
 export { type IndexSearchOptions, VectorIndex, type VectorIndexOptions } from './core/index/vector-index.js';
 export type { CallOptions, CallPurpose, ProviderCallOptions } from './core/ports/call-options.js';
 export type { CredentialCipher } from './core/ports/credential-cipher.js';
+export type { EmbeddingCache, EmbeddingCacheEntry } from './core/ports/embedding-cache.js';
 export type {
   EmbeddedBatch,
   EmbeddingInputType,
@@ -78,6 +88,15 @@ export {
 } from './core/routing/task-complexity.js';
 export { FernetCipher } from './credential-ciphers/fernet/fernet-cipher.js';
 export {
+  KeyvEmbeddingCache,
+  type KeyvEmbeddingCacheOptions,
+  type KeyvLike,
+} from './embedding-caches/keyv/keyv-embedding-cache.js';
+export {
+  MemoryEmbeddingCache,
+  type MemoryEmbeddingCacheOptions,
+} from './embedding-caches/memory/memory-embedding-cache.js';
+export {
   AiProviderError,
   type AiProviderErrorCode,
   type EmbeddingFailure,
@@ -112,6 +131,7 @@ export {
 } from './repositories/memory/memory-integration-repository.js';
 export { MemorySyncStore } from './repositories/memory/memory-sync-store.js';
 export { type StandardProviderKindsOptions, standardProviderKinds } from './standard-provider-kinds.js';
+export { usageReport } from './usage-report.js';
 export type { CopyOptions } from './vector-stores/qdrant/admin/copy-points.js';
 export {
   type CopiedTable,

@@ -13,6 +13,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'copies all vectors from one store to another and verifies the copy',
     load: () => import('./copy-vectors.js'),
   },
+  usage: {
+    summary: 'shows what was used, paid and saved, as a table, a page, Prometheus text or JSON',
+    load: () => import('./usage.js'),
+  },
 };
 
 const overview = [

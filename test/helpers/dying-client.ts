@@ -20,6 +20,8 @@ export function dyingClient(
   let count = 0;
   const client = new Proxy(local, {
     get(target, key) {
+      // A client for one caller would not be seen.
+      if (key === 'forCaller') return undefined;
       const value = Reflect.get(target, key, target);
       if (typeof value !== 'function') return value;
       return async (...values: unknown[]) => {

@@ -12,6 +12,8 @@ export async function interceptedClient(intercept: Intercept): Promise<QdrantCli
   const engine = (await LocalQdrantClient.open({ location: ':memory:' })) as unknown as QdrantClientLike;
   return new Proxy(engine, {
     get(target, key) {
+      // A client for one caller would not be seen.
+      if (key === 'forCaller') return undefined;
       const value = Reflect.get(target, key, target);
       if (typeof value !== 'function') return value;
       return async (...values: unknown[]) => intercept(String(key), values, async () => value.apply(target, values));

@@ -175,7 +175,8 @@ describe('packages', () => {
     expect(found).toEqual([]);
     const owners = new Map<string, Set<string>>();
     for (const { specifier, path } of packageImports) {
-      if (eagerPackages.includes(specifier)) continue;
+      // A command is a host: it opens what hosts hand in.
+      if (eagerPackages.includes(specifier) || isCommand(path)) continue;
       const name = packageOf(specifier);
       owners.set(name, (owners.get(name) ?? new Set()).add(layerOf(path)));
     }

@@ -42,6 +42,12 @@ export function checkIndexRecord(record: unknown, position: number): CheckedInde
       { position },
     );
   }
+  if (record.sparseVector !== undefined) {
+    throw new InvalidInputError(
+      `Expected \`records[${position}]\` to have no \`sparseVector\`: an index stores the vector of the text only. Use the store directly.`,
+      { position },
+    );
+  }
   return {
     text: requireTextOfRecord(record.text, position),
     recordId: requireRecordId(record.recordId, position),

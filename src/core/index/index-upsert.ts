@@ -15,7 +15,7 @@ import { contentHashOf } from './content-hash.js';
 import { planUpsert, readVectors } from './upsert-plan.js';
 
 /** A record of one of the host's tables, with the text that it is to be found by. */
-export interface IndexRecord extends Omit<VectorRecord, 'vector' | 'contentHash'> {
+export interface IndexRecord extends Pick<VectorRecord, 'recordId' | 'metadata'> {
   /** Embedded, and not stored: put it into `metadata` to get it back with a hit. */
   readonly text: string;
 }

@@ -7,6 +7,7 @@ import type {
   TenantUsage,
   UsageRecord,
 } from '../../core/ports/integration-repository.js';
+import type { UsageGroup, UsageQuery } from '../../core/ports/usage-reader.js';
 import { defaultLocalIntegration } from '../../core/routing/default-local-integration.js';
 import { InvalidInputError, RepositoryError } from '../../errors.js';
 import { rejectOnAbort } from '../../internal/reject-on-abort.js';
@@ -23,6 +24,7 @@ import {
   toIntegration,
   toNewIntegration,
 } from './kysely-tables.js';
+import { readUsage } from './read-usage.js';
 import { insertUsageRows } from './usage-rows.js';
 
 // The first of the two keys of the advisory lock; any number that other users of such locks in the same database are unlikely to take.
@@ -174,6 +176,12 @@ export class KyselyIntegrationRepository implements IntegrationRepository {
       .values((eb) => toNewIntegration(eb, tenantId, defaultLocalIntegration, this.#mapping))
       .returning((eb) => integrationColumns(eb, this.#mapping))
       .executeTakeFirstOrThrow();
+  }
+
+  /** What was used, added up by the database. Without a tenant in the query it reads all tenants' rows: for operators. */
+  async readUsage(query: UsageQuery, options: CallOptions = {}): Promise<UsageGroup[]> {
+    if (query.tenantId !== undefined) requireColumnId(requireTenantId(query.tenantId), 'tenantId');
+    return run('readUsage', options, () => readUsage(this.#read, query));
   }
 }
 

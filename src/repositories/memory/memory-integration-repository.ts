@@ -1,7 +1,9 @@
 import type { CallOptions } from '../../core/ports/call-options.js';
 import type { Integration, IntegrationRepository, UsageRecord } from '../../core/ports/integration-repository.js';
+import type { UsageGroup, UsageQuery } from '../../core/ports/usage-reader.js';
 import { defaultLocalIntegration } from '../../core/routing/default-local-integration.js';
 import { requirePositiveInteger, requireTenantId } from '../../internal/validate.js';
+import { readUsage } from './read-usage.js';
 
 /** A row to start with. What is left out is as the host's table has it: null, `{}`, `ai_provider`, active, and the next free id. */
 export interface MemoryIntegration extends Partial<Omit<Integration, 'active'>> {
@@ -95,6 +97,13 @@ export class MemoryIntegrationRepository implements IntegrationRepository {
       totalTokens: inputTokens === null || outputTokens === null ? null : inputTokens + outputTokens,
       createdAt: occurredAt,
     });
+  }
+
+  /** What was used. Without a tenant in the query it reads all tenants' rows: for operators. */
+  async readUsage(query: UsageQuery, options: CallOptions = {}): Promise<UsageGroup[]> {
+    if (query.tenantId !== undefined) requireTenantId(query.tenantId);
+    options.signal?.throwIfAborted();
+    return readUsage(this.#usage, query);
   }
 
   #select(tenantId: number, options: CallOptions): Integration[] {

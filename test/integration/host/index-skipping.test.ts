@@ -32,6 +32,12 @@ function setUp(client: QdrantClientLike, { hasReadStored = true } = {}) {
         generateEmbeddings: async (texts: readonly string[]) => {
           embedded.push(...texts);
           const usage = { inputCount: texts.length, inputTokens: texts.length };
+          await context.usageRecorder.record({
+            operation: 'embedding',
+            model: 'wex_ai_gateway',
+            ...usage,
+            outputTokens: 0,
+          });
           const embeddingSpace = await provider.embeddingSpace();
           return { embeddings: texts.map(vectorOf), embeddingSpace, model: 'wex_ai_gateway', usage };
         },

@@ -141,7 +141,13 @@ describe('VectorIndex', () => {
     const { index, repository } = setUp(store);
     repository.listActiveIntegrations = () => Promise.reject(new Error('was asked'));
     const good = { recordId: 'last', text: 'x' };
-    for (const bad of [{ text: '' }, { recordId: 1.5 }, { recordId: 7 }, { metadata: { client_id: 2 } }]) {
+    for (const bad of [
+      { text: '' },
+      { sparseVector: { indices: [1], values: [1] } },
+      { recordId: 1.5 },
+      { recordId: 7 },
+      { metadata: { client_id: 2 } },
+    ]) {
       const list = [...records(450), { ...good, ...bad }];
       await expect(index.upsert(list, issues)).rejects.toMatchObject({ code: 'invalid_input', position: 450 });
     }
