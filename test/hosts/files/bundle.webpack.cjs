@@ -1,0 +1,12 @@
+const webpack = require('webpack');
+
+const output = { path: `${__dirname}/out`, filename: 'webpack.cjs' };
+webpack(
+  { context: __dirname, mode: 'production', target: 'node20', entry: './run-use.mjs', output },
+  (error, stats) => {
+    if (error) throw error;
+    const { errors } = stats.toJson({ all: false, errors: true });
+    for (const { message } of errors) console.error(message);
+    process.exitCode = errors.length === 0 ? 0 : 1;
+  },
+);

@@ -1,0 +1,3 @@
+const { use } = require('./use.cjs');
+
+use().then(console.log);
