@@ -79,6 +79,7 @@ export type {
   VectorRecord,
   VectorStore,
 } from './core/ports/vector-store.js';
+export type { Candidate } from './core/routing/candidate.js';
 export { ProviderFactory, type ProviderFactoryOptions } from './core/routing/provider-factory.js';
 export {
   estimateTaskComplexity,
@@ -86,7 +87,7 @@ export {
   type TaskTier,
   type TextTask,
 } from './core/routing/task-complexity.js';
-export { FernetCipher } from './credential-ciphers/fernet/fernet-cipher.js';
+export { FernetCipher, type FernetDecryptOptions } from './credential-ciphers/fernet/fernet-cipher.js';
 export {
   KeyvEmbeddingCache,
   type KeyvEmbeddingCacheOptions,
@@ -123,10 +124,12 @@ export { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './provid
 export type { FetchLike, WexGatewayOptions } from './providers/wex-gateway/options.js';
 export { WexGatewayProvider } from './providers/wex-gateway/provider.js';
 export type { WexGatewaySettings } from './providers/wex-gateway/settings.js';
+export type { KyselyHandle } from './repositories/kysely/kysely-handle.js';
 export { KyselyIntegrationRepository } from './repositories/kysely/kysely-integration-repository.js';
 export {
   type MemoryIntegration,
   MemoryIntegrationRepository,
+  type MemoryIntegrationRepositoryOptions,
   type MemoryUsage,
 } from './repositories/memory/memory-integration-repository.js';
 export { MemorySyncStore } from './repositories/memory/memory-sync-store.js';

@@ -9,6 +9,7 @@ export interface Candidate {
   readonly kind: ProviderKind;
   /** Differs between two versions of the row. */
   readonly fingerprint: string;
+  /** @internal Its type is one of a package whose types a host need not have. */
   readonly prices: PriceList;
   /** Why the row cannot be used, if it cannot. A broken row is a candidate with a problem and no error for its neighbours. */
   readonly problem: AiProviderError | undefined;
