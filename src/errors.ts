@@ -174,6 +174,7 @@ export interface ProviderErrorOptions extends AiProviderErrorOptions {
   readonly requestId?: string | undefined;
   readonly retryAfterMs?: number | undefined;
   readonly attempts?: number | undefined;
+  readonly serverWords?: string | undefined;
 }
 
 /** A provider could not do what it was asked. */
@@ -188,6 +189,8 @@ export class ProviderError extends AiProviderError {
   readonly retryAfterMs: number | undefined;
   /** How many requests were made. */
   readonly attempts: number | undefined;
+  /** What the server said, without secrets and inputs of the call. Only if the host asked for it (`keepServerWords`). */
+  declare readonly serverWords?: string;
 
   constructor(message: string, options: ProviderErrorOptions) {
     super(message, options);
@@ -196,6 +199,7 @@ export class ProviderError extends AiProviderError {
     this.requestId = options.requestId;
     this.retryAfterMs = options.retryAfterMs;
     this.attempts = options.attempts;
+    if (options.serverWords !== undefined) this.serverWords = options.serverWords;
   }
 }
 

@@ -100,9 +100,10 @@ export function requirePrompt(prompt: unknown): void {
   }
   prompt.forEach((message: unknown, position) => {
     const { role, content } = (message ?? {}) as { role?: unknown; content?: unknown };
-    if (typeof content === 'string' && ['system', 'user', 'assistant', 'tool'].includes(role as string)) return;
+    const hasContent = typeof content === 'string' || (role === 'user' && Array.isArray(content) && content.length > 0);
+    if (hasContent && ['system', 'user', 'assistant', 'tool'].includes(role as string)) return;
     throw new InvalidInputError(
-      `Expected \`prompt[${position}]\` to be a message with a \`role\` (system, user, assistant or tool) and a string \`content\`.`,
+      `Expected \`prompt[${position}]\` to be a message with a \`role\` (system, user, assistant or tool) and a string \`content\`, or parts for a user.`,
       { position },
     );
   });

@@ -9,11 +9,11 @@ export interface DeadlineOptions {
 }
 
 /**
- * Waits for `run` no longer than `timeoutMs` and no longer than every signal allows, also if `run` itself cannot be stopped. The signal
- * that `run` gets ends with the wait.
+ * Waits for `run` no longer than `timeoutMs` and no longer than every signal allows, also if `run` itself cannot be stopped. The
+ * signal that `run` gets ends with the wait. Calling `renew` starts the time again, as after a sign of life.
  */
 export async function withDeadline<Value>(
-  run: (signal: AbortSignal) => Promise<Value>,
+  run: (signal: AbortSignal, renew: () => void) => Promise<Value>,
   options: DeadlineOptions,
 ): Promise<Value> {
   const signals = options.signals.filter((signal) => signal !== undefined);
@@ -22,13 +22,21 @@ export async function withDeadline<Value>(
   const controller = new AbortController();
   // Listeners of our own instead of AbortSignal.any(), which leaks on Node 20 if a source lives long.
   const endings = signals.map((signal) => onAbort(signal, (reason) => controller.abort(reason)));
-  const timer = setTimeout(() => controller.abort(options.timeoutError()), options.timeoutMs);
+  const start = () => setTimeout(() => controller.abort(options.timeoutError()), options.timeoutMs);
+  let timer = start();
+  let isOver = false;
+  const renew = () => {
+    if (isOver) return;
+    clearTimeout(timer);
+    timer = start();
+  };
   const ended = new Promise<never>((_, reject) => {
     onAbort(controller.signal, reject);
   });
   try {
-    return await Promise.race([run(controller.signal), ended]);
+    return await Promise.race([run(controller.signal, renew), ended]);
   } finally {
+    isOver = true;
     clearTimeout(timer);
     for (const end of endings) end();
   }

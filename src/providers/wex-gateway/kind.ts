@@ -2,7 +2,7 @@ import type { CredentialCipher } from '../../core/ports/credential-cipher.js';
 import type { Integration } from '../../core/ports/integration-repository.js';
 import type { Operation, ProviderContext, ProviderKind } from '../../core/ports/provider-kind.js';
 import { AiProviderError, isAiProviderError } from '../../errors.js';
-import { isEmbeddingModelName } from './embeddings/model-name.js';
+import { isEmbeddingModelName, isTextModelName } from './model-names.js';
 import { type FetchLike, type WexGatewayOptions, wexGatewaySettingsFromIntegration } from './options.js';
 import { WexGatewayProvider } from './provider.js';
 
@@ -83,7 +83,8 @@ async function decryptPassword(cipher: CredentialCipher, integration: Integratio
 function isMadeFor({ aiModel, aiModelConfig }: Integration, operation: Operation): boolean {
   if (typeof aiModelConfig[operation === 'embedding' ? 'embedding_model' : 'text_model'] === 'string') return true;
   if (aiModel === null || aiModel === '') return true;
-  return isEmbeddingModelName(aiModel) === (operation === 'embedding');
+  // A name that says neither, as of a deployment, may be either.
+  return operation === 'embedding' ? !isTextModelName(aiModel) : !isEmbeddingModelName(aiModel);
 }
 
 function invalidRow({ id, provider }: Integration, what: string): AiProviderError {

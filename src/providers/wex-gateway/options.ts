@@ -1,27 +1,40 @@
+import type { Dispatcher } from 'undici';
 import type { Integration } from '../../core/ports/integration-repository.js';
 import { type Logger, toLogger } from '../../core/ports/logger.js';
 import type { UsageRecorder } from '../../core/ports/usage-recorder.js';
 import { AiProviderError, InvalidInputError } from '../../errors.js';
 import { requireKnownKeys } from '../../internal/known-keys.js';
 import { describeValue } from '../../internal/validate.js';
-import { isEmbeddingModelName } from './embeddings/model-name.js';
+import { isEmbeddingModelName, isTextModelName } from './model-names.js';
 import { settingNames, settingRules, type WexGatewaySettings } from './settings.js';
 
 /** The part of `fetch` that is needed; hand in your own for a proxy, a custom agent or a test. */
 export type FetchLike = (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
 export interface WexGatewayOptions extends WexGatewaySettings {
-  /** Where the API lives, up to and with its version, such as `https://gateway.example/v1`; without a query. */
+  /** The address of the API, up to and with its version, such as `https://gateway.example/v1`; without a query. */
   readonly baseUrl: string;
-  /** Null for a server that asks for none, as a local vLLM or Ollama. */
-  readonly apiKey: string | null;
+  /**
+   * Null for a server that needs none, as a local vLLM or Ollama. A function is called before each request, for keys that
+   * expire (Entra ID, Vertex): it should keep a key for as long as it is good.
+   */
+  readonly apiKey: string | null | (() => string | Promise<string>);
   /** @default 'wex_ai_gateway' */
   readonly id?: string | undefined;
-  /** Told of every answered request. */
+  /** Called after each answered request. */
   readonly usageRecorder?: UsageRecorder | undefined;
   readonly logger?: Logger | undefined;
-  /** @default the global `fetch` */
+  /** Carries every request in place of undici. @default undici's `request` */
   readonly fetch?: FetchLike | undefined;
+  /** A dispatcher of undici, for certificates or a proxy of this provider alone. Stays the host's. @default the global one */
+  readonly dispatcher?: Dispatcher | undefined;
+  /** The address of a proxy, or `environment` for `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the process. @default none */
+  readonly proxy?: string | undefined;
+  /**
+   * Whether errors carry the server's own words (`serverWords`), without keys and without what they repeat of the call's
+   * inputs. For logs of operators: what is left may still describe an input. @default false
+   */
+  readonly keepServerWords?: boolean | undefined;
 }
 
 type Defaulted =
@@ -35,11 +48,19 @@ type Defaulted =
   | 'retryDelayMs'
   | 'maxRequestTokens'
   | 'failedInputs'
-  | 'encodingFormat';
+  | 'encodingFormat'
+  | 'maxTokensParameter'
+  | 'sendInputType'
+  | 'strict'
+  | 'streamUsage'
+  | 'structuredOutput';
 
 /** Checked, with the defaults filled in. */
 export type ResolvedWexGatewayOptions = Omit<WexGatewayOptions, Defaulted> & {
   readonly [Option in Defaulted]: NonNullable<WexGatewayOptions[Option]>;
+} & {
+  /** The models that the row or the host named, without defaults. */
+  readonly modelNames: readonly string[];
 };
 
 const optionNames = {
@@ -58,7 +79,8 @@ const maxInputsPerRequest = 2048;
 export function resolveWexGatewayOptions(options: WexGatewayOptions): ResolvedWexGatewayOptions {
   requireKnownKeys<WexGatewayOptions>(options, optionNames);
   const baseUrl = requireBaseUrl(options.baseUrl);
-  requireHeaderSafeKey(options.apiKey);
+  requireKey(options.apiKey);
+  requireProxy(options.proxy);
   for (const setting of settingNames) {
     const value: unknown = options[setting];
     if (value === undefined || settingRules[setting].accepts(value)) continue;
@@ -81,12 +103,19 @@ export function resolveWexGatewayOptions(options: WexGatewayOptions): ResolvedWe
     maxRequestTokens: options.maxRequestTokens ?? 300_000,
     failedInputs: options.failedInputs ?? 'throw',
     encodingFormat: options.encodingFormat ?? 'auto',
+    maxTokensParameter: options.maxTokensParameter ?? 'auto',
+    sendInputType: options.sendInputType ?? 'auto',
+    strict: options.strict ?? 'auto',
+    streamUsage: options.streamUsage ?? 'auto',
+    structuredOutput: options.structuredOutput ?? 'auto',
+    modelNames: [options.embeddingModel, options.textModel].filter((model) => model !== undefined),
   };
 }
 
 /**
- * The settings in a row. Its one `ai_model` is the embedding model or the text model, as {@link isEmbeddingModelName} has it; the explicit keys
- * `embedding_model` and `text_model` win. Keys that are not ours are left alone, and never sent to the server.
+ * The settings in a row. Its one `ai_model` is the embedding model or the text model if its name says which
+ * ({@link isEmbeddingModelName}); a name that says neither, as of a deployment, is used for both. The explicit keys
+ * `embedding_model` and `text_model` win. Keys that mean nothing here are left alone, and never sent to the server.
  *
  * @throws `AiProviderError` with code `invalid_config`, naming the row, the key, what was expected and what came.
  */
@@ -96,35 +125,48 @@ export function wexGatewaySettingsFromIntegration(
 ): WexGatewaySettings {
   const { aiModel, aiModelConfig } = integration;
   const settings: Record<string, unknown> = {};
-  if (aiModel !== null && aiModel !== '')
-    settings[isEmbeddingModelName(aiModel) ? 'embeddingModel' : 'textModel'] = aiModel;
+  if (aiModel !== null && aiModel !== '') {
+    if (!isTextModelName(aiModel)) settings.embeddingModel = aiModel;
+    if (!isEmbeddingModelName(aiModel)) settings.textModel = aiModel;
+  }
   for (const setting of settingNames) {
     const { key, expected, accepts, fromRow } = settingRules[setting];
     const value = aiModelConfig[key];
     if (value === undefined || value === null) continue;
-    const converted = fromRow !== undefined && typeof value === 'number' ? fromRow(value) : value;
+    const converted = fromRow === undefined ? value : fromRow(value);
     if (!accepts(converted)) {
       throw new AiProviderError(
-        `Expected \`ai_model_config.${key}\` of integration ${integration.id} to be ${expected}${fromRow ? ', in seconds' : ''}, got ${describeValue(value)}.`,
+        `Expected \`ai_model_config.${key}\` of integration ${integration.id} to be ${expected}${isDuration(setting) ? ', in seconds' : ''}, got ${describeValue(value)}.`,
         { code: 'invalid_config' },
       );
     }
     settings[setting] = converted;
   }
-  const known = new Set(settingNames.map((setting) => settingRules[setting].key));
-  const ignoredKeys = Object.keys(aiModelConfig).filter((key) => !known.has(key));
-  if (ignoredKeys.length > 0) {
-    logger?.debug(
-      { integrationId: integration.id, ignoredKeys },
-      'Keys of ai_model_config that mean nothing to the gateway provider',
-    );
-  }
+  warnOfUnknownKeys(integration, logger);
   return settings;
+}
+
+function isDuration(setting: keyof WexGatewaySettings): boolean {
+  return setting.endsWith('Ms');
+}
+
+/** Keys of a row that only the kind reads. */
+const kindKeys = ['secret_headers'];
+
+function warnOfUnknownKeys({ id, aiModelConfig }: Pick<Integration, 'id' | 'aiModelConfig'>, logger?: Logger): void {
+  const known = new Set([...settingNames.map((setting) => settingRules[setting].key), ...kindKeys]);
+  const ignoredKeys = Object.keys(aiModelConfig).filter((key) => !known.has(key));
+  if (ignoredKeys.length === 0) return;
+  logger?.warn(
+    { integrationId: id, ignoredKeys },
+    `Keys of ai_model_config that mean nothing to the gateway provider: ${ignoredKeys.join(', ')}`,
+  );
 }
 
 /** @returns the URL in one form, without a slash at its end: limits and what is known of a server are kept by it. */
 function requireBaseUrl(value: unknown): string {
-  const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : null;
+  const text = typeof value === 'string' ? value.trim() : '';
+  const url = URL.canParse(text) ? new URL(text) : null;
   const isPlain = url?.username === '' && url.password === '' && url.search === '' && url.hash === '';
   if (url !== null && /^https?:$/.test(url.protocol) && isPlain) return url.href.replace(/\/+$/, '');
   throw new InvalidInputError(
@@ -132,10 +174,22 @@ function requireBaseUrl(value: unknown): string {
   );
 }
 
-/** Anything else makes `fetch` throw an error that shows the header, key and all. */
-function requireHeaderSafeKey(value: unknown): void {
-  if (value === null || (typeof value === 'string' && /^[\x21-\x7e]+$/.test(value))) return;
+/** Anything else makes the request fail with an error that shows the header, key and all. */
+export function isHeaderSafeKey(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21-\x7e]+$/.test(value);
+}
+
+function requireKey(value: unknown): void {
+  if (value === null || typeof value === 'function' || isHeaderSafeKey(value)) return;
   throw new InvalidInputError(
-    `Expected \`apiKey\` to be null or a string of printable ASCII characters without spaces, got ${describeValue(value)}.`,
+    `Expected \`apiKey\` to be null, a string of printable ASCII characters without spaces, or a function that returns one, got ${describeValue(value)}.`,
+  );
+}
+
+function requireProxy(value: unknown): void {
+  if (value === undefined || value === 'environment') return;
+  if (typeof value === 'string' && URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return;
+  throw new InvalidInputError(
+    `Expected \`proxy\` to be an http or https URL, or 'environment', got ${describeValue(value)}.`,
   );
 }

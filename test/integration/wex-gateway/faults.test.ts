@@ -164,10 +164,42 @@ describe('the number of requests', () => {
   });
 
   it('is at most max_retries more for each batch where some succeed', async () => {
-    gateway.fault = ({ inputs }) => (inputs.includes('text 7') ? status(500) : undefined);
+    gateway.fault = ({ inputs }) => (inputs.includes('text 7') ? status(503) : undefined);
     const error = await failureOf(makeProvider({ batchSize: 4, maxRetries: 2 }).generateEmbeddings(many));
     expect((error as PartialEmbeddingError).failures.map(({ position }) => position)).toEqual([4, 5, 6, 7]);
     expect(gateway.requests).toHaveLength(10 + 2);
+  });
+
+  it('is a few more where a text breaks the server, which is found by halving', async () => {
+    gateway.fault = ({ inputs }) => (inputs.includes('text 7') ? status(500) : undefined);
+    const error = await failureOf(makeProvider({ batchSize: 4, maxRetries: 2 }).generateEmbeddings(many));
+    const { failures } = error as PartialEmbeddingError;
+    expect(failures).toMatchObject([{ position: 7, error: { code: 'input_refused', status: 500 } }]);
+    expect(gateway.requests.length).toBeLessThanOrEqual(10 + 2 + 2 * 2 + 1 + 2);
+  });
+
+  it('is bounded where a server that is down answers 500 to everything', async () => {
+    gateway.fault = () => status(500);
+    const error = await failureOf(makeProvider({ batchSize: 10, maxRetries: 2 }).generateEmbeddings(many));
+    expect(error).toMatchObject({ code: 'unavailable', isRetryable: true });
+    expect(gateway.requests.length).toBeLessThanOrEqual(4 + 2 + 4 * 2);
+  });
+
+  it('is not multiplied by a limit of inputs that the server names: it is kept for all batches of the row', async () => {
+    gateway.fault = ({ inputs }) =>
+      inputs.length > 5 ? status(400, { message: 'batch size should not be larger than 5' }) : undefined;
+    const provider = makeProvider({ batchSize: 20, concurrency: 1 });
+    expect((await provider.generateEmbeddings(many)).embeddings).toHaveLength(40);
+    expect(gateway.requests).toHaveLength(1 + 8);
+    await provider.generateEmbeddings(many);
+    expect(gateway.requests).toHaveLength(1 + 8 + 8);
+  });
+
+  it('nor by one that it does not name', async () => {
+    gateway.fault = ({ inputs }) => (inputs.length > 10 ? status(400) : undefined);
+    const provider = makeProvider({ batchSize: 20, concurrency: 1 });
+    expect((await provider.generateEmbeddings(many)).embeddings).toHaveLength(40);
+    expect(gateway.requests).toHaveLength(1 + 4);
   });
 
   it('lets a long job through an endpoint that fails now and then', async () => {

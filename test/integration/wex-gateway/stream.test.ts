@@ -121,7 +121,7 @@ describe('streamText', () => {
     });
   });
 
-  it('closes the request when the iteration is left, and records it with unknown tokens', async () => {
+  it('closes the request when the iteration is left, and records it with an estimate of its tokens', async () => {
     completion = 'x'.repeat(3000);
     gateway.fault = () => ({ kind: 'stall_in_body' });
     for await (const chunk of provider.streamText('a')) {
@@ -129,7 +129,7 @@ describe('streamText', () => {
       break;
     }
     await untilClosed();
-    expect(events).toMatchObject([{ inputTokens: null, outputTokens: null }]);
+    expect(events).toMatchObject([{ inputTokens: 1, outputTokens: expect.any(Number), isEstimate: true }]);
   });
 
   it('tries again what fails before the first event, and only that', async () => {
@@ -172,7 +172,8 @@ describe('streamText', () => {
 
   it.each([
     [{ code: 'insufficient_quota' }, 'quota_exceeded', 1],
-    [{ type: 'invalid_request_error' }, 'input_refused', 1],
+    [{ type: 'invalid_request_error' }, 'invalid_config', 1],
+    [{ code: 'context_length_exceeded' }, 'input_refused', 1],
     [{ code: 'content_filter' }, 'input_refused', 1],
     [{ code: 'rate_limit_exceeded' }, 'rate_limited', 4],
   ])('fails as the server says in its first event: %j', async (error, code, attempts) => {

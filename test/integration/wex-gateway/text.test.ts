@@ -73,7 +73,7 @@ describe('what is sent', () => {
       { role: 'user', content: 'weather?' },
       {
         role: 'assistant',
-        content: '',
+        content: null,
         tool_calls: [{ id: 'call_1', type: 'function', function: { name: 'weather', arguments: '{"city":"Bern"}' } }],
       },
       { role: 'tool', content: 'rain', tool_call_id: 'call_1' },
@@ -253,8 +253,20 @@ describe('an answer', () => {
     expect((await provider.generateText('a')).text).toBe('hello');
   });
 
+  it('that is a page of HTML is the fault of the base URL, and not asked for again', async () => {
+    gateway.fault = () => answerOf('<html>please log in</html>', 'text/html');
+    await expect(provider.generateText('a')).rejects.toMatchObject({ code: 'invalid_config', isRetryable: false });
+    expect(gateway.requests).toHaveLength(1);
+  });
+
+  it('that came in full and cannot be read was paid for, and is not asked for again', async () => {
+    gateway.fault = () => answerOf('{"choices":[{"message":{"content":"a\u0001"}}]}');
+    await expect(provider.generateText('a')).rejects.toMatchObject({ code: 'invalid_response', isRetryable: false });
+    expect(gateway.requests).toHaveLength(1);
+  });
+
   it.each([
-    ['a page of HTML', '<html>please log in</html>', 'text/html'],
+    ['cut off', '{"choices":[', 'application/json'],
     ['nothing', '', 'application/json'],
   ])('that is %s is asked for again', async (_, body, contentType) => {
     gateway.fault = ({ number }) => (number === 1 ? answerOf(body, contentType) : undefined);
@@ -268,7 +280,7 @@ describe('an answer', () => {
   it.each([
     [{ code: 'rate_limit_exceeded' }, 'rate_limited', 4],
     [{ code: 'insufficient_quota' }, 'quota_exceeded', 1],
-    [{ type: 'invalid_request_error' }, 'input_refused', 1],
+    [{ type: 'invalid_request_error' }, 'invalid_config', 1],
     [{ type: 'server_error' }, 'unavailable', 4],
   ])('that tells of a failure is that failure: %j', async (error, code, attempts) => {
     gateway.fault = () => ({ kind: 'status', status: 200, error });

@@ -1,23 +1,28 @@
 import { setMaxListeners } from 'node:events';
+import type { ProviderCallOptions } from '../../../core/ports/call-options.js';
 import type { ProviderHealth } from '../../../core/ports/embedding-provider.js';
 import type { UsageEvent } from '../../../core/ports/usage-recorder.js';
-import { type AiProviderError, isAiProviderError, type ProviderError } from '../../../errors.js';
-import type { ResolvedWexGatewayOptions } from '../options.js';
+import { type AiProviderError, isAiProviderError, ProviderError } from '../../../errors.js';
+import { isHeaderSafeKey, type ResolvedWexGatewayOptions } from '../options.js';
 import { longestTimerMs } from '../settings.js';
-import { type GatewayClient, gatewayClient } from './client.js';
+import { readBeginning } from './body-codings.js';
 import { type GatewayCallOptions, type OpenGatewayCall, openGatewayCall } from './gateway-call.js';
-import { sharedRateLimiter } from './rate-limiter.js';
+import { checkHealth } from './health.js';
+import { type RateMember, sharedRateLimiter } from './rate-limiter.js';
+import { readFailure } from './server-words.js';
 import { type CallDescription, type CallOutcome, type CallSpan, startCallSpan } from './telemetry.js';
-import type { Endpoint } from './to-provider-error.js';
+import { type Endpoint, ReportedFailure, type RequestTarget } from './to-provider-error.js';
+import { type GatewayAnswer, type GatewayRequest, Transport } from './transport.js';
+import { exhaustedForMs } from './wait-hints.js';
 
-/** Shorter headers are words such as `azure`, which may well stand in an error. */
+/** Shorter headers are words such as `azure`, which may well be in an error. */
 const shortestSecret = 8;
 
-/** How long a health check may take. */
-const healthTimeoutMs = 10_000;
+/** No reason for a failure is longer. */
+const longestFailure = 64 * 1024;
 
 export interface CallRequest extends Pick<CallDescription, 'operation' | 'model' | 'request'> {
-  readonly signal: AbortSignal | undefined;
+  readonly options: ProviderCallOptions;
   /** How many requests it makes one after the other, at least; its deadline leaves each of them the time of one. */
   readonly rounds: number;
 }
@@ -29,32 +34,53 @@ export interface ActiveCall extends Pick<OpenGatewayCall, 'call' | 'ended'> {
   finish(outcome: CallOutcome): void;
 }
 
-/** What embeddings and text have in common: the client, the logical calls, the books. */
+/** What embeddings and text have in common: the way to the server, the logical calls, the books. */
 export class GatewayConnection {
   readonly options: ResolvedWexGatewayOptions;
   readonly endpoint: Endpoint;
-  readonly client: () => Promise<GatewayClient>;
+  readonly #secrets: string[];
+  readonly #transport: Transport;
+  readonly #rate: RateMember;
   readonly #closing = new AbortController();
-  readonly #pace: GatewayCallOptions['pace'];
   #latestCall: { readonly error: AiProviderError | undefined } | undefined;
 
   constructor(options: ResolvedWexGatewayOptions) {
     this.options = options;
-    const { id, apiKey, headers = {} } = options;
+    const { id, apiKey, headers = {}, baseUrl, keepServerWords } = options;
+    const url = new URL(baseUrl);
     // A header may hold the key of another service, whatever its description says.
-    const secrets = [apiKey ?? '', ...Object.values(headers).filter(({ length }) => length >= shortestSecret)];
-    this.endpoint = { id, host: new URL(options.baseUrl).host, secrets: secrets.filter((secret) => secret !== '') };
-    this.client = gatewayClient(options);
+    this.#secrets = Object.values(headers).filter(({ length }) => length >= shortestSecret);
+    if (typeof apiKey === 'string') this.#secrets.push(apiKey);
+    this.endpoint = {
+      id,
+      host: url.host,
+      basePath: url.pathname.replace(/\/+$/, ''),
+      secrets: this.#secrets,
+      keepsServerWords: keepServerWords,
+    };
+    this.#transport = new Transport(options, () => this.#currentKey());
+    // A key that changes is counted by its row.
+    this.#rate = sharedRateLimiter(baseUrl, typeof apiKey === 'function' ? id : apiKey).join(options);
     setMaxListeners(0, this.#closing.signal);
-    if (options.requestsPerMinute !== undefined || options.tokensPerMinute !== undefined) {
-      const limiter = sharedRateLimiter(options.baseUrl, options.apiKey);
-      this.#pace = (request) => limiter.acquire(options, request);
-    }
+  }
+
+  /**
+   * Sends a request of a call.
+   *
+   * @throws `ReportedFailure` for a status that is no success, with what the server said; what the transfer fails with.
+   */
+  async send(request: GatewayRequest, target: RequestTarget): Promise<GatewayAnswer> {
+    const answer = await this.#transport.send(request);
+    const exhaustedMs = exhaustedForMs(answer.headers);
+    if (exhaustedMs !== undefined) this.#rate.pause(target.model, exhaustedMs);
+    if (answer.status >= 200 && answer.status < 300) return answer;
+    const text = await readBeginning(answer.body, longestFailure).catch(() => '');
+    throw new ReportedFailure(readFailure(text, answer.status), answer.headers, target);
   }
 
   /** Opens one logical call. */
-  async begin({ signal, rounds, ...description }: CallRequest): Promise<ActiveCall> {
-    const { timeoutMs, maxRetries, retryDelayMs, logger } = this.options;
+  async begin({ options: callOptions, rounds, ...description }: CallRequest): Promise<ActiveCall> {
+    const { logger } = this.options;
     const { id, host } = this.endpoint;
     const span = await startCallSpan({ ...description, host, provider: id.replace(/:.*$/, '') });
     const finish = (outcome: CallOutcome, opened?: OpenGatewayCall) => {
@@ -64,15 +90,7 @@ export class GatewayConnection {
     };
     try {
       const opened = openGatewayCall({
-        endpoint: this.endpoint,
-        timeoutMs,
-        deadlineMs: this.options.deadlineMs ?? Math.min(timeoutMs * rounds, longestTimerMs),
-        maxRetries,
-        retryDelayMs,
-        signal,
-        closeSignal: this.#closing.signal,
-        pace: this.#pace,
-        isPaceTimed: this.options.deadlineMs !== undefined,
+        ...this.#callOptions(callOptions, rounds),
         onRetry: (error, delayMs) => {
           span?.retry(error, delayMs);
           const { code, message } = error;
@@ -101,64 +119,85 @@ export class GatewayConnection {
   }
 
   /** Never fails: what was paid for is not lost because its bookkeeping failed. */
-  async recordUsage(event: UsageEvent): Promise<void> {
+  async recordUsage(event: UsageEvent, recorder = this.options.usageRecorder): Promise<void> {
     try {
-      await this.options.usageRecorder?.record(event);
+      await recorder?.record(event);
     } catch {
       const fields = { provider: this.endpoint.id, operation: event.operation };
-      this.options.logger?.error(fields, 'Usage could not be recorded');
+      this.log('error', fields, 'Usage could not be recorded');
     }
   }
 
-  async health(signal: AbortSignal | undefined): Promise<ProviderHealth> {
-    const { endpoint, options } = this;
-    const timeoutMs = Math.min(options.timeoutMs, healthTimeoutMs);
-    let opened: OpenGatewayCall | undefined;
+  /** A logger that fails must not take the place of an answer. */
+  log(level: 'info' | 'warn' | 'error', fields: object, message: string): void {
     try {
-      const closeSignal = this.#closing.signal;
-      opened = openGatewayCall({
-        endpoint,
-        timeoutMs,
-        deadlineMs: timeoutMs,
-        maxRetries: 0,
-        retryDelayMs: 0,
-        signal,
-        closeSignal,
-      });
-      const client = await this.client();
-      const request = opened.call.request((attempt) => client.models.list({ signal: attempt.signal }));
-      await Promise.race([request, opened.ended]);
-      return { status: 'healthy', detail: `${endpoint.host} answered a request for its list of models.` };
-    } catch (error) {
-      if (!isAiProviderError(error)) return { status: 'unknown', detail: 'The check was aborted.' };
-      // A key may be good for models and not for the list of them.
-      const isAboutList = (error as ProviderError).status === 403;
-      if (isAboutList || error.code === 'model_unavailable' || error.code === 'input_refused') {
-        return this.#healthOfLatestCall();
-      }
-      return { status: 'unhealthy', detail: error.message };
-    } finally {
-      opened?.close();
+      this.options.logger?.[level]({ provider: this.endpoint.id, ...fields }, message);
+    } catch {
+      // Whoever wrote the logger has to find out.
     }
+  }
+
+  health(signal: AbortSignal | undefined): Promise<ProviderHealth> {
+    const { endpoint, options } = this;
+    return checkHealth({
+      endpoint,
+      options,
+      signal,
+      closeSignal: this.#closing.signal,
+      send: (request, target) => this.send(request, target),
+      latestCall: this.#latestCall,
+    });
   }
 
   close(reason: AiProviderError): void {
-    if (!this.#closing.signal.aborted) this.#closing.abort(reason);
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(reason);
+    this.#rate.leave();
+    void this.#transport.close();
+  }
+
+  #callOptions(
+    { signal, purpose, hasFallback }: ProviderCallOptions,
+    rounds: number,
+  ): Omit<GatewayCallOptions, 'onRetry'> {
+    const { timeoutMs, maxRetries, retryDelayMs, deadlineMs } = this.options;
+    // Room for one request that hangs and is sent again.
+    const allRounds = maxRetries > 0 ? rounds + 1 : rounds;
+    return {
+      endpoint: this.endpoint,
+      timeoutMs,
+      deadlineMs: deadlineMs ?? Math.min(timeoutMs * allRounds, longestTimerMs),
+      isDeadlineFixed: deadlineMs !== undefined,
+      maxRetries,
+      retryDelayMs,
+      signal,
+      closeSignal: this.#closing.signal,
+      rate: this.#rate,
+      purpose,
+      hasFallback,
+    };
+  }
+
+  async #currentKey(): Promise<string | null> {
+    const { apiKey } = this.options;
+    if (typeof apiKey !== 'function') return apiKey;
+    const key = await Promise.resolve()
+      .then(apiKey)
+      .catch((cause: unknown) => {
+        throw this.#keyError('could not get its API key from the function that the host gave', cause);
+      });
+    if (!isHeaderSafeKey(key)) throw this.#keyError('got an API key that cannot be sent from the function of the host');
+    if (!this.#secrets.includes(key)) this.#secrets.push(key);
+    return key;
+  }
+
+  #keyError(what: string, cause?: unknown): ProviderError {
+    const { id } = this.endpoint;
+    return new ProviderError(`${id} ${what}.`, { code: 'authentication_failed', provider: id, cause });
   }
 
   #remember(error: unknown): void {
     if (error === undefined) this.#latestCall = { error: undefined };
     else if (isAiProviderError(error) && error.code !== 'aborted_by_close') this.#latestCall = { error };
-  }
-
-  #healthOfLatestCall(): ProviderHealth {
-    const noList = `${this.endpoint.host} is reachable but gives no list of models`;
-    if (this.#latestCall === undefined) {
-      return { status: 'unknown', detail: `${noList}, and nothing was asked of it yet.` };
-    }
-    const { error } = this.#latestCall;
-    return error === undefined
-      ? { status: 'healthy', detail: `${noList}; the latest call succeeded.` }
-      : { status: 'unhealthy', detail: `${noList}; the latest call failed: ${error.message}` };
   }
 }

@@ -65,7 +65,7 @@ export class EmbeddingBodyReader {
   /** @throws SyntaxError */
   end(): ParsedBody {
     if (this.#open !== undefined) throw new SyntaxError('Unterminated string in JSON');
-    return { value: JSON.parse(this.#json), longStrings: this.#longStrings };
+    return { value: parseLeniently(this.#json), longStrings: this.#longStrings };
   }
 
   #addString(content: Buffer): void {
@@ -87,4 +87,16 @@ export class EmbeddingBodyReader {
 
 function joined(pieces: readonly Buffer[], lastPiece: Buffer): Buffer {
   return pieces.length === 0 ? lastPiece : Buffer.concat([...pieces, lastPiece]);
+}
+
+/** Python writes NaN and Infinity into JSON, which has neither; as null they spoil their own vector only. */
+function parseLeniently(json: string): unknown {
+  const text = json.startsWith('\uFEFF') ? json.slice(1) : json;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const withoutNaN = text.replace(/(?<=[[,:]\s*)-?(?:NaN|Infinity)(?=\s*[\],}])/g, 'null');
+    if (withoutNaN === text) throw error;
+    return JSON.parse(withoutNaN);
+  }
 }

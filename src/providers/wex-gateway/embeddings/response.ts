@@ -1,3 +1,4 @@
+import { type ReportedUsage, readUsage, tokenCount } from '../calls/usage.js';
 import type { LongString, ParsedBody } from './body.js';
 import { vectorFromBase64, vectorFromNumbers, type WireVector } from './wire-vector.js';
 
@@ -5,21 +6,30 @@ import { vectorFromBase64, vectorFromNumbers, type WireVector } from './wire-vec
 export interface EmbeddingResponse {
   /** By position in the request: the vector, or in one phrase what is wrong with it. One phrase alone: what makes all of it unusable. */
   readonly vectors: readonly WireVector[] | string;
-  readonly inputTokens: number | null;
+  readonly usage: ReportedUsage;
+  /** The model that the server names. */
+  readonly model: unknown;
   /** What the server sent, whatever it was asked for. */
   readonly encoding: 'base64' | 'float';
 }
 
 /** Reads a response to a request of `inputCount` inputs. Vectors are placed by `index`, not by arrival. */
 export function readEmbeddingResponse({ value, longStrings }: ParsedBody, inputCount: number): EmbeddingResponse {
-  const { data, usage } = (value ?? {}) as {
+  const { data, usage, model } = (value ?? {}) as {
     data?: unknown;
-    usage?: { prompt_tokens?: unknown; total_tokens?: unknown };
+    usage?: { total_tokens?: unknown } | null;
+    model?: unknown;
   };
+  // Also of an unusable answer: it was paid for.
+  const reported = readUsage(usage);
   return {
     vectors: readVectors(data, longStrings, inputCount),
-    // Also of an unusable answer: it was paid for.
-    inputTokens: tokenCount(usage?.prompt_tokens) ?? tokenCount(usage?.total_tokens),
+    usage: {
+      ...reported,
+      inputTokens: reported.inputTokens ?? (tokenCount(usage?.total_tokens) || null),
+      outputTokens: 0,
+    },
+    model,
     encoding: Array.isArray(data) && Array.isArray(data[0]?.embedding) ? 'float' : 'base64',
   };
 }
@@ -51,8 +61,4 @@ function readVector(embedding: unknown, longStrings: ParsedBody['longStrings']):
   if (Array.isArray(embedding)) return vectorFromNumbers(embedding);
   const { longString } = (embedding ?? {}) as Partial<LongString>;
   return (longString === undefined ? undefined : longStrings[longString]) ?? 'neither base64 nor numbers';
-}
-
-export function tokenCount(value: unknown): number | null {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null;
 }

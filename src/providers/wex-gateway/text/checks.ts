@@ -1,6 +1,7 @@
-import type { TextMessage, TextOptions, TextPrompt, Tool } from '../../../core/ports/text-provider.js';
+import type { TextMessage, TextOptions, TextPart, TextPrompt, Tool } from '../../../core/ports/text-provider.js';
 import { InvalidInputError } from '../../../errors.js';
 import { describeValue, isRecord, requirePrompt } from '../../../internal/validate.js';
+import { textRules } from '../settings.js';
 
 /** What is asked of one option. The value may be anything: the caller may be JavaScript. */
 interface OptionRule {
@@ -10,21 +11,17 @@ interface OptionRule {
 
 const isName = (value: unknown) => typeof value === 'string' && value !== '';
 
-const rules: { readonly [Option in keyof TextOptions]: OptionRule } = {
+/** `signal`, `purpose`, `hasFallback` and `usageRecorder` are looked at where they are used. */
+type CheckedOption = Exclude<keyof TextOptions, 'signal' | 'purpose' | 'hasFallback' | 'usageRecorder'>;
+
+const rules: { readonly [Option in CheckedOption]: OptionRule } = {
+  ...textRules,
   model: { expected: 'a non-empty string', accepts: isName },
   tier: {
     expected: "'simple', 'standard' or 'complex'",
     accepts: (value) => ['simple', 'standard', 'complex'].includes(value as string),
   },
   system: { expected: 'a string', accepts: (value) => typeof value === 'string' },
-  temperature: {
-    expected: 'a number from 0 to 2',
-    accepts: (value) => typeof value === 'number' && value >= 0 && value <= 2,
-  },
-  maxTokens: {
-    expected: 'a positive integer',
-    accepts: (value) => Number.isSafeInteger(value) && (value as number) > 0,
-  },
   stop: {
     expected: 'up to four non-empty strings',
     accepts: (value) => Array.isArray(value) && value.length <= 4 && value.every(isName),
@@ -42,6 +39,8 @@ const rules: { readonly [Option in keyof TextOptions]: OptionRule } = {
   },
 };
 
+export const textOptionNames: readonly string[] = Object.keys(rules);
+
 /** @throws `InvalidInputError` naming the option that cannot be used. */
 export function requireTextOptions(options: TextOptions): void {
   for (const [name, { expected, accepts }] of Object.entries(rules)) {
@@ -55,10 +54,10 @@ export function requireTextOptions(options: TextOptions): void {
     throw unusable('toolChoice.name', 'the name of one of `tools`', chosen);
   }
   if (toolChoice !== undefined && tools.length === 0) {
-    throw new InvalidInputError('Expected `tools` beside `toolChoice`.');
+    throw new InvalidInputError('Expected `tools` together with `toolChoice`.');
   }
   if (jsonSchema !== undefined && schema === undefined) {
-    throw new InvalidInputError('Expected `schema` beside `jsonSchema`, to validate what comes.');
+    throw new InvalidInputError('Expected `schema` together with `jsonSchema`, to validate what comes.');
   }
 }
 
@@ -85,12 +84,26 @@ export function requireMessages(prompt: TextPrompt): readonly TextMessage[] {
     if (message.role === 'tool') {
       check(isName(message.toolCallId), 'toolCallId', 'a non-empty string', message.toolCallId);
     }
+    if (message.role === 'user' && Array.isArray(message.content)) {
+      message.content.forEach((part: unknown, at) => {
+        check(isPart(part), `content[${at}]`, 'a text, or an image with bytes or an address', part);
+      });
+    }
     if (message.role !== 'assistant' || message.toolCalls === undefined) return;
     const areCalls = (calls: unknown) =>
       Array.isArray(calls) && calls.every((call) => isRecord(call) && isName(call.id) && isName(call.name));
     check(areCalls(message.toolCalls), 'toolCalls', 'calls with an `id` and a `name`', message.toolCalls);
   });
   return prompt;
+}
+
+function isPart(part: unknown): part is TextPart {
+  if (!isRecord(part)) return false;
+  if (part.type === 'text') return typeof part.text === 'string';
+  const { type, image, detail } = part;
+  if (type !== 'image' || !['auto', 'low', 'high', undefined].includes(detail as string | undefined)) return false;
+  if (image instanceof Uint8Array) return image.length > 0;
+  return image instanceof URL || (typeof image === 'string' && /^(https?:\/\/|data:image\/)/.test(image));
 }
 
 function unusable(name: string, expected: string, value: unknown, position?: number): InvalidInputError {

@@ -1,26 +1,33 @@
-import type { ChatCompletionCreateParams } from 'openai/resources/chat/completions';
 import type { StandardSchema } from '../../../core/ports/standard-schema.js';
 import type { ModelChoice, TextMessage, TextOptions, TextPrompt } from '../../../core/ports/text-provider.js';
 import { estimateTaskComplexity, type TaskTier } from '../../../core/routing/task-complexity.js';
 import { InvalidInputError } from '../../../errors.js';
 import type { ResolvedWexGatewayOptions } from '../options.js';
+import { type ModelWithSettings, type TextSettings, textSettingNames } from '../settings.js';
 import { requireMessages, requireTextOptions } from './checks.js';
+import { wordsOf } from './messages.js';
+import { isStrictSchema } from './strict-schema.js';
 
-/** The body of `POST /chat/completions`, without what streaming adds. */
-interface TextRequest {
+/** What is asked for, before it takes the shape that a server is known to take. */
+export interface PlannedText {
   readonly model: string;
-  readonly messages: WireMessage[];
-  readonly [parameter: string]: unknown;
+  readonly modelChoice: ModelChoice | undefined;
+  readonly messages: readonly TextMessage[];
+  /** What the call or its model set: a refusal of it is the caller's to mend. */
+  readonly settings: TextSettings;
+  /** What only the row sets, for all of its models: a model that refuses it goes without. */
+  readonly rowSettings: TextSettings;
+  readonly stop: readonly string[] | undefined;
+  readonly tools: TextOptions['tools'];
+  readonly toolChoice: TextOptions['toolChoice'];
+  readonly schema: PlannedSchema | undefined;
+  /** All texts of the prompt. */
+  readonly inputs: readonly string[];
 }
 
-type WireMessage = { readonly role: string; readonly content: string } & Readonly<Record<string, unknown>>;
-
-/** The same to the client's types. */
-export type WireParameters = ChatCompletionCreateParams;
-
-export interface PlannedText {
-  readonly request: TextRequest;
-  readonly modelChoice: ModelChoice | undefined;
+export interface PlannedSchema {
+  readonly jsonSchema: Readonly<Record<string, unknown>>;
+  readonly isStrict: boolean;
 }
 
 /**
@@ -30,24 +37,40 @@ export interface PlannedText {
  */
 export function planText(prompt: TextPrompt, options: TextOptions, settings: ResolvedWexGatewayOptions): PlannedText {
   requireTextOptions(options);
-  const { system } = options;
+  const { system, stop, tools, toolChoice, schema } = options;
   const asked = requireMessages(prompt);
   const messages = system === undefined ? asked : [{ role: 'system' as const, content: system }, ...asked];
-  const { model, modelChoice } = chooseModel(messages, options, settings);
-  const temperature = options.temperature ?? settings.temperature;
-  const maxTokens = options.maxTokens ?? settings.maxTokens;
-  const { stop, tools = [], toolChoice, schema } = options;
-  const request = {
-    model,
-    messages: messages.map(toWire),
-    ...(temperature === undefined ? {} : { temperature }),
-    ...(maxTokens === undefined ? {} : maxTokensParameter(model, maxTokens)),
-    ...(stop === undefined ? {} : { stop: [...stop] }),
-    ...(tools.length === 0 ? {} : { tools: tools.map((tool) => ({ type: 'function', function: { ...tool } })) }),
-    ...(toolChoice === undefined ? {} : { tool_choice: toolChoiceParameter(toolChoice) }),
-    ...(schema === undefined ? {} : { response_format: responseFormat(schema, options.jsonSchema) }),
+  const { chosen, modelChoice } = chooseModel(messages, options, settings);
+  const ofModel = typeof chosen === 'string' ? { model: chosen } : chosen;
+  const { set, left } = layered(options, ofModel, settings);
+  return {
+    model: ofModel.model,
+    modelChoice,
+    messages,
+    settings: set,
+    rowSettings: left,
+    stop,
+    tools: tools?.length ? tools : undefined,
+    toolChoice,
+    schema: schema && planSchema(schema, options.jsonSchema, set.strict ?? left.strict ?? 'auto'),
+    inputs: messages.flatMap(wordsOf),
   };
-  return { request, modelChoice };
+}
+
+/** The call's parameters before those of the model, and those before the row's. Objects are merged. */
+function layered(call: TextSettings, model: ModelWithSettings, row: TextSettings) {
+  const set: Record<string, unknown> = {};
+  const left: Record<string, unknown> = {};
+  for (const name of textSettingNames) {
+    const [ofCall, ofModel, ofRow] = [call[name], model[name], row[name]];
+    if (name === 'extraBody' || name === 'extraQuery' || name === 'metadata') {
+      const merged = { ...(ofRow as object), ...(ofModel as object), ...(ofCall as object) };
+      if (Object.keys(merged).length > 0) set[name] = merged;
+    } else if (ofCall !== undefined) set[name] = ofCall;
+    else if (ofModel !== undefined && ofModel !== null) set[name] = ofModel;
+    else if (ofModel !== null && ofRow !== undefined) left[name] = ofRow;
+  }
+  return { set: set as TextSettings, left: left as TextSettings };
 }
 
 const tierOrder: { readonly [Tier in TaskTier]: readonly TaskTier[] } = {
@@ -60,50 +83,23 @@ function chooseModel(
   messages: readonly TextMessage[],
   { model, tier, schema, tools }: TextOptions,
   { textModel, textModels }: ResolvedWexGatewayOptions,
-): { model: string; modelChoice: ModelChoice | undefined } {
-  if (model !== undefined || textModels === undefined) return { model: model ?? textModel, modelChoice: undefined };
+): { chosen: string | ModelWithSettings; modelChoice: ModelChoice | undefined } {
+  if (model !== undefined || textModels === undefined) return { chosen: model ?? textModel, modelChoice: undefined };
   const choice =
     tier === undefined ? estimate(messages, schema !== undefined, tools?.length ?? 0) : { tier, reason: 'asked for' };
   const named = tierOrder[choice.tier].map((each) => textModels[each]).find((each) => each !== undefined);
-  return { model: named ?? textModel, modelChoice: choice };
+  return { chosen: named ?? textModel, modelChoice: choice };
 }
 
 function estimate(messages: readonly TextMessage[], hasSchema: boolean, toolCount: number): ModelChoice {
-  const text = messages.map(({ content }) => content).join('\n');
+  const text = messages.flatMap(wordsOf).join('\n');
   const { tier, signs } = estimateTaskComplexity({ text, hasSchema, toolCount });
   return { tier, reason: signs.length === 0 ? 'no sign of difficulty' : `estimated: ${signs.join(', ')}` };
 }
 
-function toWire(message: TextMessage): WireMessage {
-  if (message.role === 'tool') {
-    return { role: 'tool', content: message.content, tool_call_id: message.toolCallId };
-  }
-  if (message.role !== 'assistant' || !message.toolCalls?.length) {
-    return { role: message.role, content: message.content };
-  }
-  return {
-    role: 'assistant',
-    content: message.content,
-    tool_calls: message.toolCalls.map(({ id, name, arguments: args }) => ({
-      id,
-      type: 'function',
-      function: { name, arguments: JSON.stringify(args ?? {}) },
-    })),
-  };
-}
-
-/** OpenAI's reasoning models refuse `max_tokens`; most other servers know nothing else. */
-function maxTokensParameter(model: string, maxTokens: number) {
-  return /(^|[-/])(o\d|gpt-[5-9])/i.test(model) ? { max_completion_tokens: maxTokens } : { max_tokens: maxTokens };
-}
-
-function toolChoiceParameter(choice: NonNullable<TextOptions['toolChoice']>) {
-  return typeof choice === 'object' ? { type: 'function', function: { name: choice.name } } : choice;
-}
-
-function responseFormat(schema: StandardSchema, jsonSchema: TextOptions['jsonSchema']) {
-  const { $schema, ...wire } = jsonSchema ?? selfDescribed(schema);
-  return { type: 'json_schema', json_schema: { name: 'output', schema: wire } };
+function planSchema(schema: StandardSchema, given: TextOptions['jsonSchema'], strict: boolean | 'auto'): PlannedSchema {
+  const { $schema, ...jsonSchema } = given ?? selfDescribed(schema);
+  return { jsonSchema, isStrict: strict === 'auto' ? isStrictSchema(jsonSchema) : strict };
 }
 
 function selfDescribed(schema: StandardSchema): Readonly<Record<string, unknown>> {
@@ -116,7 +112,7 @@ function selfDescribed(schema: StandardSchema): Readonly<Record<string, unknown>
     cause = error;
   }
   throw new InvalidInputError(
-    'Expected `jsonSchema` beside `schema`, since this schema cannot describe itself as JSON Schema.',
+    'Expected `jsonSchema` together with `schema`, since this schema cannot describe itself as JSON Schema.',
     cause === undefined ? {} : { cause },
   );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isEmbeddingModelName } from '#src/providers/wex-gateway/embeddings/model-name.js';
+import { isEmbeddingModelName } from '#src/providers/wex-gateway/model-names.js';
 import {
   resolveWexGatewayOptions,
   type WexGatewayOptions,
@@ -82,12 +82,26 @@ describe('wexGatewaySettingsFromIntegration', () => {
     });
   });
 
+  it('uses a model whose name says neither, as of a deployment, for both', () => {
+    expect(settingsOf('prod-eu')).toEqual({ embeddingModel: 'prod-eu', textModel: 'prod-eu' });
+  });
+
+  it('reads models with parameters of their own, under the keys of a row', () => {
+    const models = { simple: 'gpt-4o-mini', complex: { model: 'o3', temperature: null, reasoning_effort: 'high' } };
+    expect(settingsOf(null, { models, top_p: 0.9, extra_body: { a: 1 } })).toEqual({
+      textModels: { simple: 'gpt-4o-mini', complex: { model: 'o3', temperature: null, reasoningEffort: 'high' } },
+      topP: 0.9,
+      extraBody: { a: 1 },
+    });
+    expect(() => settingsOf(null, { models: { complex: { model: 'o3', effort: 'high' } } })).toThrow('models');
+  });
+
   it('leaves keys alone that are not its own, and says so', () => {
     const lines: unknown[] = [];
-    const debug = (fields: unknown) => lines.push(fields);
+    const warn = (fields: unknown) => lines.push(fields);
     const ignore = () => {};
     const row = { id: 12, aiModel: null, aiModelConfig: { normalize_embeddings: true, batch_size: 5 } };
-    const logger = { debug, info: ignore, warn: ignore, error: ignore };
+    const logger = { debug: ignore, info: ignore, warn, error: ignore };
     expect(wexGatewaySettingsFromIntegration(row, logger)).toEqual({ batchSize: 5 });
     expect(lines).toEqual([{ integrationId: 12, ignoredKeys: ['normalize_embeddings'] }]);
   });
@@ -114,6 +128,10 @@ describe('isEmbeddingModelName', () => {
     'intfloat/multilingual-e5-large',
     'nomic-embed-text',
     'voyage-3',
+    'all-minilm:22m',
+    'bge:latest',
+    'm3e-base',
+    'jina-clip-v2',
   ])('%s is one', (model) => expect(isEmbeddingModelName(model)).toBe(true));
 
   it.each(['azure-gpt-4o-mini', 'gpt-5', 'o3-mini', 'claude-sonnet', 'llama-3.1-8b', 'mistral-large', 'house-model'])(

@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ProviderError } from '#src/errors.js';
 import { type GatewayCallOptions, openGatewayCall } from '#src/providers/wex-gateway/calls/gateway-call.js';
 import type { RateTicket } from '#src/providers/wex-gateway/calls/rate-limiter.js';
+import { readFailure } from '#src/providers/wex-gateway/calls/server-words.js';
+import { ReportedFailure } from '#src/providers/wex-gateway/calls/to-provider-error.js';
 
 const endpoint = { id: 'wex_ai_gateway', host: 'gateway.example', secrets: ['key'] };
 const open = (options: Partial<GatewayCallOptions> = {}) =>
@@ -51,21 +53,24 @@ describe('openGatewayCall', () => {
 });
 
 describe('GatewayCall.request', () => {
-  it('makes retries take turns', async () => {
+  it('makes retries take turns until one succeeds', async () => {
     const { call, close } = open();
     let retrying = 0;
-    let most = 0;
+    let mostBeforeSuccess = 0;
+    let hasSucceeded = false;
     const requests = Array.from({ length: 5 }, () =>
       call.request(async ({ number }) => {
         if (number === 1) throw unavailable();
-        most = Math.max(most, ++retrying);
+        retrying++;
+        if (!hasSucceeded) mostBeforeSuccess = Math.max(mostBeforeSuccess, retrying);
         await new Promise((resolve) => setImmediate(resolve));
         retrying--;
+        hasSucceeded = true;
         return number;
       }),
     );
     expect(await Promise.all(requests)).toEqual([2, 2, 2, 2, 2]);
-    expect(most).toBe(1);
+    expect(mostBeforeSuccess).toBe(1);
     close();
   });
 
@@ -95,12 +100,52 @@ describe('GatewayCall.request', () => {
         throw error;
       });
     await expect(fail(new ProviderError('no', { code: 'input_refused', provider: 'p' }))).rejects.toThrow('no');
-    await expect(fail(Object.assign(new Error('secret'), { status: 401 }))).rejects.toMatchObject({
+    const target = { model: 'm', path: '/p', parameters: [], inputs: [] };
+    const refused = new ReportedFailure(readFailure('{"error":{"message":"secret"}}', 401), new Headers(), target);
+    await expect(fail(refused)).rejects.toMatchObject({
       code: 'authentication_failed',
       message: expect.not.stringContaining('secret'),
     });
     expect(count).toBe(2);
     close();
+  });
+});
+
+describe('a call that another provider can serve', () => {
+  const failing = async (options: Partial<GatewayCallOptions>, error: ProviderError) => {
+    const { call, close } = open({ hasFallback: true, retryDelayMs: 10_000, ...options });
+    let count = 0;
+    const request = call.request(async () => {
+      count++;
+      throw error;
+    });
+    await expect(request).rejects.toBe(error);
+    close();
+    return count;
+  };
+
+  it('is given back at once instead of waiting for a server that answered', async () => {
+    const limited = {
+      code: 'rate_limited',
+      isRetryable: true,
+      provider: 'p',
+      status: 429,
+      retryAfterMs: 5000,
+    } as const;
+    expect(await failing({}, new ProviderError('slow down', limited))).toBe(1);
+    const down = { code: 'unavailable', isRetryable: true, provider: 'p', status: 503 } as const;
+    expect(await failing({}, new ProviderError('down', down))).toBe(1);
+  });
+
+  it('is tried once more at once if the connection broke, which may have been an old one', async () => {
+    expect(await failing({ retryDelayMs: 1 }, unavailable())).toBe(2);
+  });
+
+  it('waits a little if it is bulk work, and not for long', async () => {
+    const down = { code: 'unavailable', isRetryable: true, provider: 'p', status: 503 } as const;
+    const bulk = { purpose: 'bulk', retryDelayMs: 1 } as const;
+    expect(await failing(bulk, new ProviderError('down', down))).toBe(4);
+    expect(await failing(bulk, new ProviderError('down', { ...down, retryAfterMs: 6000 }))).toBe(1);
   });
 });
 
@@ -117,7 +162,8 @@ describe('the deadline of a call that waits for the rate limits', () => {
     const turn = new Promise<RateTicket>((resolve) => {
       letThrough = () => resolve({ at: 0, tokenCount: 1 });
     });
-    const { call, close } = open({ deadlineMs: 1000, pace: () => turn, ...options });
+    const rate = { acquire: () => turn, pause: () => {}, leave: () => {} };
+    const { call, close } = open({ deadlineMs: 1000, rate, ...options });
     const answer = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms, 'answer'));
     const requestOf = (ms: number) => {
       const request = call.request(() => answer(ms));
@@ -140,7 +186,7 @@ describe('the deadline of a call that waits for the rate limits', () => {
   });
 
   it('goes on where it is the own one of the host, who is told what took the time', async () => {
-    const { requestOf, close } = waiting({ isPaceTimed: true });
+    const { requestOf, close } = waiting({ isDeadlineFixed: true });
     const request = requestOf(1);
     await vi.advanceTimersByTimeAsync(1000);
     const message = expect.stringContaining('requests_per_minute');

@@ -92,7 +92,9 @@ describe('readEmbeddingResponse', () => {
   });
 
   it('reads the usage of an answer that is of no use, since it was paid for', () => {
-    expect(readEmbeddingResponse({ data: [], usage: { prompt_tokens: 7 } }, 1)).toMatchObject({ inputTokens: 7 });
+    expect(readEmbeddingResponse({ data: [], usage: { prompt_tokens: 7 } }, 1)).toMatchObject({
+      usage: { inputTokens: 7 },
+    });
   });
 
   it.each([
@@ -100,9 +102,10 @@ describe('readEmbeddingResponse', () => {
     [{ total_tokens: 9 }, 9],
     [{ prompt_tokens: 'many' }, null],
     [{ prompt_tokens: -1 }, null],
+    [{ prompt_tokens: 0, total_tokens: 0 }, null],
     [{ prompt_tokens: { longString: 0 } }, null],
     [undefined, null],
   ])('reads the usage %j as %s tokens', (usage, expected) => {
-    expect(readEmbeddingResponse({ ...body([1]), usage }, 1)).toMatchObject({ inputTokens: expected });
+    expect(readEmbeddingResponse({ ...body([1]), usage }, 1)).toMatchObject({ usage: { inputTokens: expected } });
   });
 });

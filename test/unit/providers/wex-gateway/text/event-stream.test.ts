@@ -1,20 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { readEvents } from '#src/providers/wex-gateway/text/event-stream.js';
+import { UnreadableBody } from '#src/providers/wex-gateway/calls/to-provider-error.js';
+import { readEvents, streamDone } from '#src/providers/wex-gateway/text/event-stream.js';
 
-const silence = { timeoutMs: 10_000, signals: [], timeoutError: () => new Error('silent') };
-
-async function read(
-  body: string,
-  chunkLength: number,
-  headers: Readonly<Record<string, string>> = {},
-): Promise<unknown[]> {
+async function read(body: string, chunkLength: number): Promise<unknown[]> {
   const bytes = new TextEncoder().encode(body);
-  const chunks = Array.from({ length: Math.ceil(bytes.length / chunkLength) }, (_, i) =>
-    bytes.subarray(i * chunkLength, (i + 1) * chunkLength),
-  );
+  async function* chunks() {
+    for (let at = 0; at < bytes.length; at += chunkLength) yield bytes.subarray(at, at + chunkLength);
+  }
   const events: unknown[] = [];
-  const response = new Response(ReadableStream.from(chunks) as ReadableStream<Uint8Array>, { headers });
-  for await (const event of readEvents(response, silence)) events.push(event);
+  for await (const event of readEvents(chunks(), new Headers())) events.push(event);
   return events;
 }
 
@@ -27,7 +21,7 @@ describe('readEvents', () => {
       'data: {"c":\ndata: 2}',
       'data: [DONE]',
     ];
-    const events = [{ a: '字👩‍🚀é' }, { b: 1 }, { c: 2 }];
+    const events = [{ a: '字👩‍🚀é' }, { b: 1 }, { c: 2 }, streamDone];
     expect(await read(body.map((event) => `${event}\n\n`).join(''), chunkLength)).toEqual(events);
     expect(await read(body.join('\n\n'), chunkLength)).toEqual(events);
   });
@@ -38,15 +32,38 @@ describe('readEvents', () => {
   });
 
   it('takes a body of JSON for one event', async () => {
-    const headers = { 'content-type': 'application/json; charset=utf-8' };
-    expect(await read('{"a":\n\n1}', 3, headers)).toEqual([{ a: 1 }]);
+    expect(await read('{"a":\n\n1}', 3)).toEqual([{ a: 1 }]);
   });
 
-  it('throws what the server tells of as the client would', async () => {
-    const error = { code: 'server_error', message: 'no' };
-    const reading = read(`data: {"a":1}\n\ndata: ${JSON.stringify({ error })}\n\n`, 5, { 'x-request-id': 'req-7' });
-    await expect(reading).rejects.toMatchObject({ code: 'server_error', error });
-    await expect(read('data: {"a":\n\n', 5)).rejects.toThrow(SyntaxError);
+  it('takes JSON of one line each, or a list, for events', async () => {
+    expect(await read('{"a":1}\n{"b":2}\r\n\n{"c":3}', 2)).toEqual([{ a: 1 }, { b: 2 }, { c: 3 }]);
+    expect(await read('[{"a":1},\n{"b":2}]', 2)).toEqual([{ a: 1 }, { b: 2 }]);
+  });
+
+  it.each(['\n', '\r\n', '\r'])('takes %j for the end of a line, and goes without blank lines', async (end) => {
+    const body = ['data:{"a":1}', 'data:{"b":2}', '', 'data: [DONE]', 'data: {"c":3}'].join(end);
+    for (const chunkLength of [1, 5, 100]) {
+      expect(await read(body, chunkLength)).toEqual([{ a: 1 }, { b: 2 }, streamDone]);
+    }
+  });
+
+  it('takes what is neither JSON nor like it for a sign of life', async () => {
+    expect(await read('data:\n\ndata: : keepalive\n\ndata: "ping"\n\nretry: 5\n\ndata: {"a":1}\n\n', 3)).toEqual([
+      { a: 1 },
+    ]);
+  });
+
+  it('tells an event that is named an error, also without a key of that name', async () => {
+    expect(await read('event: error\ndata: {"code":429}\n\ndata: {"a":1}\n\n', 9)).toEqual([
+      { error: { code: 429 } },
+      { a: 1 },
+    ]);
+  });
+
+  it('refuses JSON that cannot be read, which may have been a part of the text, and pages', async () => {
+    await expect(read('data: {"a":1}\n\ndata: {"a":\n\ndata: {"b":1}\n\n', 5)).rejects.toBeInstanceOf(UnreadableBody);
+    await expect(read('<!doctype html><p>Sign in</p>', 5)).rejects.toMatchObject({ isPage: true });
+    await expect(read('please log in', 5)).rejects.toMatchObject({ isCut: false });
   });
 
   it('reads a long event in linear time, however many chunks it takes', async () => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { retryAfterMs } from '#src/providers/wex-gateway/calls/retry-after.js';
+import { retryAfterMs } from '#src/providers/wex-gateway/calls/wait-hints.js';
 
 const now = Date.parse('Mon, 23 Nov 2026 08:00:00 GMT');
 
