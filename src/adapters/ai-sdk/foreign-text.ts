@@ -1,4 +1,11 @@
-import type { TextMessage, TextOptions, TextPrompt, TextResult, TextUsage } from '../../core/ports/text-provider.js';
+import type {
+  TextMessage,
+  TextOptions,
+  TextPart,
+  TextPrompt,
+  TextResult,
+  TextUsage,
+} from '../../core/ports/text-provider.js';
 import { ProviderError } from '../../errors.js';
 import type { AiSdkMessage, AiSdkPart, AiSdkTextCall } from './specification.js';
 
@@ -55,7 +62,7 @@ function toForeignMessage(message: TextMessage, all: readonly TextMessage[]): Ai
   if (message.role !== 'assistant') {
     return message.role === 'system'
       ? { role: 'system', content: message.content }
-      : { role: 'user', content: [{ type: 'text', text: message.content }] };
+      : { role: 'user', content: userParts(message.content) };
   }
   const text: AiSdkPart[] = message.content === '' ? [] : [{ type: 'text', text: message.content }];
   const calls = (message.toolCalls ?? []).map(({ id, name, arguments: input }) => ({
@@ -65,6 +72,15 @@ function toForeignMessage(message: TextMessage, all: readonly TextMessage[]): Ai
     input,
   }));
   return { role: 'assistant', content: [...text, ...calls] };
+}
+
+function userParts(content: string | readonly TextPart[]): AiSdkPart[] {
+  if (typeof content === 'string') return [{ type: 'text', text: content }];
+  return content.map((part) => {
+    if (part.type === 'text') return { type: 'text', text: part.text };
+    const data = typeof part.image === 'string' ? new URL(part.image) : part.image;
+    return { type: 'file', mediaType: part.mediaType ?? 'image/*', data };
+  });
 }
 
 function nameOfCall(id: string, messages: readonly TextMessage[]): string {

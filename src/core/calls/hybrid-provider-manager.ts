@@ -127,6 +127,18 @@ const textKeys: Readonly<Record<keyof ManagedTextOptions, true>> = {
   jsonSchema: true,
   tools: true,
   toolChoice: true,
+  topP: true,
+  seed: true,
+  presencePenalty: true,
+  frequencyPenalty: true,
+  reasoningEffort: true,
+  serviceTier: true,
+  parallelToolCalls: true,
+  user: true,
+  metadata: true,
+  strict: true,
+  extraBody: true,
+  extraQuery: true,
 };
 
 /**

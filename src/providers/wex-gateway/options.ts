@@ -70,6 +70,9 @@ const optionNames = {
   usageRecorder: true,
   logger: true,
   fetch: true,
+  dispatcher: true,
+  proxy: true,
+  keepServerWords: true,
   ...settingRules,
 };
 
