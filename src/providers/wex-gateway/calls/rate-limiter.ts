@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CallPurpose } from '../../../core/ports/call-options.js';
-import { sleep } from '../../../internal/sleep.js';
+import { sleep } from '../../../internal/retry.js';
 
 export interface RateLimits {
   readonly requestsPerMinute?: number | undefined;
