@@ -1,13 +1,16 @@
+export type { CallTags } from './core/calls/call.js';
 export {
   HybridProviderManager,
   type HybridProviderManagerOptions,
   type IntegrationHealth,
+  type IntegrationSummary,
   type ManagedEmbeddingOptions,
   type ManagedEmbeddingResult,
   type ManagedTextOptions,
   type ManagedTextResult,
   type Provenance,
 } from './core/calls/hybrid-provider-manager.js';
+export type { UsageCounts, UsageDeadLetter } from './core/cost/usage-outbox.js';
 export type {
   UsageDimension,
   UsageFigures,
@@ -50,6 +53,7 @@ export type {
   UsageRecord,
 } from './core/ports/integration-repository.js';
 export type { Logger } from './core/ports/logger.js';
+export type { CataloguePrice, PriceQuery, PriceSource } from './core/ports/price-source.js';
 export type { AiProvider, Operation, ProviderContext, ProviderKind } from './core/ports/provider-kind.js';
 export type { StandardSchema } from './core/ports/standard-schema.js';
 export type { DeadLetter, SyncCheckpoint, SyncStore, SyncTable } from './core/ports/sync-store.js';
@@ -80,13 +84,8 @@ export type {
   VectorStore,
 } from './core/ports/vector-store.js';
 export type { Candidate } from './core/routing/candidate.js';
-export { ProviderFactory, type ProviderFactoryOptions } from './core/routing/provider-factory.js';
-export {
-  estimateTaskComplexity,
-  type TaskComplexity,
-  type TaskTier,
-  type TextTask,
-} from './core/routing/task-complexity.js';
+export { ProviderFactory, type ProviderFactoryOptions, type UsageOptions } from './core/routing/provider-factory.js';
+export type { TaskTier } from './core/routing/task-complexity.js';
 export { FernetCipher, type FernetDecryptOptions } from './credential-ciphers/fernet/fernet-cipher.js';
 export {
   KeyvEmbeddingCache,
@@ -100,6 +99,7 @@ export {
 export {
   AiProviderError,
   type AiProviderErrorCode,
+  type AiProviderErrorOf,
   type EmbeddingFailure,
   EmbeddingSpaceMismatchError,
   InvalidInputError,
@@ -113,6 +113,7 @@ export {
   type UpsertFailure,
   VectorStoreError,
 } from './errors.js';
+export { genAiPriceSource } from './price-sources/genai-prices.js';
 export { sentenceTransformersKind } from './providers/sentence-transformers/kind.js';
 export type { DownloadProgress } from './providers/sentence-transformers/model/hub/hub-settings.js';
 export type { WeightsPackage, WeightsPackageExport } from './providers/sentence-transformers/model/weights-package.js';
@@ -124,6 +125,7 @@ export { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './provid
 export type { FetchLike, WexGatewayOptions } from './providers/wex-gateway/options.js';
 export { WexGatewayProvider } from './providers/wex-gateway/provider.js';
 export type { WexGatewaySettings } from './providers/wex-gateway/settings.js';
+export type { IntegrationMapping } from './repositories/kysely/integration-mapping.js';
 export type { KyselyHandle } from './repositories/kysely/kysely-handle.js';
 export { KyselyIntegrationRepository } from './repositories/kysely/kysely-integration-repository.js';
 export {

@@ -28,6 +28,7 @@ const longestMetadata = 16_384;
 export class UsageRecording {
   readonly #options: UsageRecordingOptions;
   readonly #rounding = new ColumnRounding();
+  #isCatalogueReported = false;
 
   constructor(options: UsageRecordingOptions) {
     this.#options = options;
@@ -82,7 +83,13 @@ export class UsageRecording {
   async #cataloguePrice({ integration, kind }: Candidate, model: string): Promise<Price | undefined> {
     if (kind.isLocal) return undefined;
     const { provider, baseUrl } = integration;
-    return readCataloguePrice(await this.#options.priceSource?.findPrice({ provider, model, baseUrl }));
+    try {
+      return readCataloguePrice(await this.#options.priceSource?.findPrice({ provider, model, baseUrl }));
+    } catch (error) {
+      if (!this.#isCatalogueReported) this.#options.logger?.warn({ error }, 'The catalogue of prices cannot be used.');
+      this.#isCatalogueReported = true;
+      return undefined;
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { reviewKeys } from '../../core/cost/prices.js';
 import type { ProviderContext, ProviderKind } from '../../core/ports/provider-kind.js';
 import { AiProviderError, InvalidInputError } from '../../errors.js';
 import type { Dtype } from './onnx/dtype.js';
@@ -5,11 +6,15 @@ import type { LocalModelOptions, SentenceTransformersOptions } from './options.j
 import { SentenceTransformersProvider } from './provider.js';
 import { EngineRegistry } from './scheduling/engine-registry.js';
 
+/** Every key of `ai_model_config` that has a meaning. */
+const rowKeys = ['batch_size', 'normalize_embeddings', 'dtype', 'dimensions', 'prompts', 'revision'];
+
 /**
  * Makes local providers from rows of `integrations` with provider `sentence_transformers`. Rows that name the same model, of whatever
  * tenants, share its threads and weights; the last one closed frees them.
  *
- * From `ai_model_config` it reads `batch_size`, `normalize_embeddings`, `dtype`, `dimensions`, `prompts` and `revision`; other keys are left to others.
+ * From `ai_model_config` it reads `batch_size`, `normalize_embeddings`, `dtype`, `dimensions`, `prompts` and `revision`;
+ * other keys are reported as unknown.
  *
  * @example
  * new ProviderFactory({ repository, kinds: [sentenceTransformersKind({ cacheFolder: '/var/cache/models' })] })
@@ -20,6 +25,8 @@ export function sentenceTransformersKind(options: LocalModelOptions = {}): Provi
     name: 'sentence_transformers',
     isLocal: true,
     operations: ['embedding'],
+    hasModel: ({ aiModel }, model) => model === (aiModel ?? 'all-MiniLM-L6-v2'),
+    reviewRow: ({ aiModelConfig }) => reviewKeys('ai_model_config', aiModelConfig, rowKeys),
     create: (context) => {
       try {
         return new SentenceTransformersProvider({ ...options, ...optionsOfRow(context) }, engines);
