@@ -65,6 +65,8 @@ function candidatesFor(provider: string, model: string): readonly (readonly [str
     [bare, byPrefix ?? byRow],
     [bare, undefined],
     [name, undefined],
+    // Gateways have OpenAI's models under their own names.
+    [bare, 'openai'],
   ];
 }
 

@@ -1,3 +1,4 @@
+import { reviewKeys } from '../../core/cost/prices.js';
 import type { CredentialCipher } from '../../core/ports/credential-cipher.js';
 import type { Integration } from '../../core/ports/integration-repository.js';
 import type { Operation, ProviderContext, ProviderKind } from '../../core/ports/provider-kind.js';
@@ -5,6 +6,7 @@ import { AiProviderError, isAiProviderError } from '../../errors.js';
 import { isEmbeddingModelName, isTextModelName } from './model-names.js';
 import { type FetchLike, type WexGatewayOptions, wexGatewaySettingsFromIntegration } from './options.js';
 import { WexGatewayProvider } from './provider.js';
+import { settingNames, settingRules } from './settings.js';
 
 export interface WexGatewayKindOptions {
   /** Decrypts `integrations.password`. */
@@ -12,6 +14,9 @@ export interface WexGatewayKindOptions {
   /** @default the global `fetch` */
   readonly fetch?: FetchLike | undefined;
 }
+
+/** Every key of `ai_model_config` that has a meaning, here or to the manager. */
+const rowKeys = [...settingNames.map((setting) => settingRules[setting].key), 'fallback_on_refusal'];
 
 /** Rows with provider `wex_ai_gateway`. */
 export function wexGatewayKind(options: WexGatewayKindOptions): ProviderKind {
@@ -39,6 +44,7 @@ function gatewayKind(name: string, preset: Preset, { credentialCipher, fetch }: 
     isLocal: false,
     operations: ['embedding', 'text'],
     isMadeFor,
+    reviewRow: ({ aiModelConfig }) => reviewKeys('ai_model_config', aiModelConfig, rowKeys),
     async create({ integration, usageRecorder, logger }: ProviderContext) {
       const baseUrl = integration.baseUrl || preset.baseUrl;
       if (baseUrl === undefined) throw invalidRow(integration, 'has no `base_url`');
