@@ -12,7 +12,14 @@ const manifest = JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), '
   readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional?: boolean }>>;
 };
 
-const adapterFamilies = ['providers', 'vector-stores', 'repositories', 'credential-ciphers', 'price-sources', 'adapters'];
+const adapterFamilies = [
+  'providers',
+  'vector-stores',
+  'repositories',
+  'credential-ciphers',
+  'price-sources',
+  'adapters',
+];
 
 /**
  * `errors`, `internal`, `core`, `testing`, an adapter such as `providers/wex-gateway`, or `root` for what puts them
