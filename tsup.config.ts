@@ -8,6 +8,7 @@ const doors = {
   'ai-sdk': 'src/ai-sdk.ts',
   langchain: 'src/langchain.ts',
   mcp: 'src/mcp.ts',
+  jobs: 'src/jobs.ts',
 };
 /** Run by this library itself, from the file that lies next to the door's. */
 const threads = {

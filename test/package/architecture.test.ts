@@ -121,6 +121,7 @@ describe('imports between layers', () => {
       'ai-sdk.ts': 'adapters/ai-sdk',
       'langchain.ts': 'adapters/langchain',
       'mcp.ts': 'adapters/mcp',
+      'jobs.ts': 'adapters/jobs',
     };
     const found = violations(({ path, imports }, report) => {
       const own = doors[path];
