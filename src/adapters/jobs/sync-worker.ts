@@ -2,7 +2,7 @@ import type PgBoss from 'pg-boss';
 import type { Logger } from '../../core/ports/logger.js';
 import { AiProviderError, isAiProviderError } from '../../errors.js';
 import { requireKnownKeys } from '../../internal/known-keys.js';
-import { sleep } from '../../internal/sleep.js';
+import { sleep } from '../../internal/retry.js';
 import { requireFunction, requirePositiveInteger } from '../../internal/validate.js';
 import { queueName, type StoredJob, type SyncJob } from './job.js';
 import { type PostgresPool, tryLock } from './postgres-pool.js';
