@@ -287,11 +287,23 @@ class JobMaker {
     const point = () => ({ lon: this.#pick(lons), lat: this.#pick([-10, 0, 5, 10]) });
     switch (this.#below(3)) {
       case 0:
-        return { key, geo_bounding_box: { top_left: point(), bottom_right: point() } };
+        return { key, geo_bounding_box: this.#box() };
       case 1:
         return { key, geo_radius: { center: point(), radius: this.#pick([1, 1000, 600_000, 2_000_000, 21_000_000]) } };
       default:
         return { key, geo_polygon: this.#polygon() };
+    }
+  }
+
+  /** Not over more than half of the globe by way of the antimeridian: there, too, an index looks at too few places. */
+  #box(): Json {
+    for (;;) {
+      const [left, right] = [this.#pick(lons), this.#pick(lons)];
+      if (left > right && left - right < 180) continue;
+      return {
+        top_left: { lon: left, lat: this.#pick([0, 5, 10]) },
+        bottom_right: { lon: right, lat: this.#pick([-10, 0, 5]) },
+      };
     }
   }
 

@@ -80,8 +80,8 @@ export class CollectionRegistry {
   }
 
   /**
-   * Returns whether there was such a collection. Its aliases go with it. Where it fails the collection is there again, but refuses everything
-   * except to be deleted.
+   * Returns whether there was such a collection. Its aliases go with it. If it fails the collection is there again, but refuses
+   * everything except to be deleted.
    */
   async delete(name: string): Promise<boolean> {
     return this.#inTurn(async () => {
@@ -96,9 +96,7 @@ export class CollectionRegistry {
         this.#collections.set(actual, open);
         throw error;
       }
-      const aliases = new Map([...this.#aliases].filter(([, target]) => target !== actual));
-      // Not written for nothing: on a full disk it would fail.
-      if (aliases.size < this.#aliases.size) await this.#setAliases(aliases);
+      this.#aliases = new Map([...this.#aliases].filter(([, target]) => target !== actual));
       return true;
     });
   }

@@ -9,7 +9,7 @@ import { killWriters } from '../../fixtures/local-engine/kill-writers.js';
 const kills = 200;
 
 it(`loses no acknowledged change, of points or of collections, over ${kills} SIGKILLs, and never shows half of one`, {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'local-engine-kill-'));
   try {

@@ -9,8 +9,9 @@ import { loadCollection } from './collection-loader.js';
 import { orRemove, syncFolder } from './files.js';
 import type { HeldLock } from './folder-lock.js';
 import { encodeEntry } from './mutation-codec.js';
+import type { LogEnd } from './record-file.js';
 import { writeSnapshot } from './snapshot.js';
-import { collectionClosed } from './storage-error.js';
+import { collectionClosed, storageCorrupt } from './storage-error.js';
 
 /**
  * A snapshot is due when the logs hold at least this many points and twice as many as there are: then half of what they hold was replaced
@@ -31,6 +32,7 @@ export class CollectionFiles implements CollectionJournal {
   #generation: number;
   #log: AppendLog;
   #loggedPoints = 0;
+  #hasWritten = false;
   #compaction: Promise<void> | undefined;
   readonly #closing = new AbortController();
   failure: Error | undefined;
@@ -49,23 +51,30 @@ export class CollectionFiles implements CollectionJournal {
       throw error;
     }
     const collection = new Collection(config);
-    return { collection, files: new CollectionFiles(folder, lock, collection, 0, log) };
+    const files = new CollectionFiles(folder, lock, collection, 0, log);
+    files.#hasWritten = true;
+    return { collection, files };
   }
 
   /**
-   * Reads a collection, undefined where its creation was cut off.
+   * Reads a collection, undefined if its creation was cut off.
    *
-   * @throws as `loadCollection` does.
+   * @param end - where its logs ended when the store was closed, if nothing was written since.
+   * @throws as `loadCollection` does; `storage_corrupt` if they end elsewhere.
    */
   static async open(
     folder: string,
     lock: HeldLock,
+    end?: LogEnd,
   ): Promise<{ collection: Collection; files: CollectionFiles } | undefined> {
     const listing = await listCollectionFolder(folder);
     if (listing.snapshots.length === 0 && listing.logs.length === 0) return undefined;
     const loaded = await loadCollection(folder, listing);
     if (!loaded) return undefined;
     const { collection, last } = loaded;
+    if (end && (last.generation !== end.generation || last.end.isTorn || last.end.offset !== end.length)) {
+      throw storageCorrupt(folder, 'a log is not as long as it was when the store was closed');
+    }
     let generation = last.generation;
     let log = await AppendLog.resume(join(folder, fileName(generation, 'log')), last.end, lock);
     if (lock.isTakenOver) {
@@ -75,6 +84,8 @@ export class CollectionFiles implements CollectionJournal {
       log = await AppendLog.create(join(folder, fileName(generation, 'log')), generation, lock);
     }
     const files = new CollectionFiles(folder, lock, collection, generation, log);
+    // A log that holds nothing is not where the collection ends: it gets the record that it was closed.
+    files.#hasWritten = lock.isTakenOver;
     files.#loggedPoints = loaded.loggedPoints;
     await files.#removeOutside(loaded.base, last.generation);
     return { collection, files };
@@ -90,6 +101,7 @@ export class CollectionFiles implements CollectionJournal {
 
   async append(mutation: Mutation): Promise<void> {
     if (this.failure) throw this.failure;
+    this.#hasWritten = true;
     try {
       const written = this.#log.append(encodeEntry(mutation));
       if (mutation.kind !== 'configure') this.#loggedPoints += mutation.ids.length;
@@ -103,7 +115,7 @@ export class CollectionFiles implements CollectionJournal {
 
   #startCompaction(): void {
     if (this.#compaction || this.#closing.signal.aborted) return;
-    // Where it fails the logs are still complete; it is tried again after as many more changes.
+    // If it fails the logs are still complete; it is tried again after as many more changes.
     this.#compaction = this.#compact()
       .catch(() => undefined)
       .finally(() => {
@@ -112,23 +124,31 @@ export class CollectionFiles implements CollectionJournal {
     this.#loggedPoints = 0;
   }
 
+  /**
+   * Begins a generation, in five steps. What makes each safe to be cut off after it: log n+1 is never durable before log n
+   * is (`continueFrom`), and a snapshot gets its name only when everything that it may hold is in durable logs.
+   */
   async #compact(): Promise<void> {
     const generation = this.#generation + 1;
+    const path = join(this.#folder, fileName(generation, 'snapshot'));
+    // 1. An empty log n+1: whoever reads the folder now goes on with log n.
     const next = await AppendLog.create(join(this.#folder, fileName(generation, 'log')), generation, this.#lock);
+    // 2. In one turn of the event loop: from here on changes go to log n+1, and wait there for log n.
     const previous = this.#log;
     next.continueFrom(previous);
     this.#log = next;
     this.#generation = generation;
     await previous.close();
-    const path = join(this.#folder, fileName(generation, 'snapshot'));
     await orRemove(`${path}.tmp`, async () => {
+      // 3. The snapshot, while changes go on; it may hold parts of them.
       await writeSnapshot(`${path}.tmp`, generation, this.#collection, this.#closing.signal);
-      // The snapshot may hold a part of a change whose record is not on disk yet: with the record it is whole, without it half.
+      // 4. With its record in log n+1 such a part is whole, without it half: only now the snapshot counts.
       await next.flushed();
       await this.#lock.confirm();
       await rename(`${path}.tmp`, path);
     });
     await syncFolder(this.#folder);
+    // 5. Nobody reads the generations before it any more.
     await this.#removeOutside(generation, generation);
   }
 
@@ -145,6 +165,12 @@ export class CollectionFiles implements CollectionJournal {
     for (const name of names) await rm(join(this.#folder, name));
   }
 
+  /** Where the last log ends, if that is known. */
+  get end(): LogEnd | undefined {
+    const { length } = this.#log;
+    return length === undefined ? undefined : { generation: this.#generation, length };
+  }
+
   /** Returns when no snapshot is being written. */
   async compacted(): Promise<void> {
     await this.#compaction;
@@ -153,8 +179,9 @@ export class CollectionFiles implements CollectionJournal {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#compaction;
-    // All that was acknowledged is on disk without it: it only tells what rots later from what a crash cut off.
-    if (!this.failure) await this.#log.append(encodeEntry({ kind: 'closed' })).catch(() => undefined);
+    // All that was acknowledged is on disk without it: it only shows that what is damaged later was not cut off by a crash.
+    if (!this.failure && this.#hasWritten)
+      await this.#log.append(encodeEntry({ kind: 'closed' })).catch(() => undefined);
     await this.#log.close();
     this.failure ??= collectionClosed(this.#folder);
   }

@@ -12,8 +12,10 @@ import { storageFailed } from './storage-error.js';
 export interface HeldLock {
   /** Whether the holder before may still run: then no file that it has open may be written to. */
   readonly isTakenOver: boolean;
-  /** @throws where another process may have taken the folder over. */
+  /** @throws if another process may have taken the folder over. */
   confirm(): Promise<void>;
+  /** To be awaited before a log is written to. */
+  beforeWrite?(): Promise<void>;
 }
 
 const lockForm = /^lock-[0-9a-f-]+\.json$/;

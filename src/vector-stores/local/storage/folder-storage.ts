@@ -1,22 +1,20 @@
-import { randomUUID } from 'node:crypto';
 import type { Dirent } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CollectionConfig } from '../collection-config.js';
-import { isObject } from '../json.js';
 import { OpenCollection } from '../open-collection.js';
 import { CollectionFiles } from './collection-files.js';
 import { folderName, isFolderName, listCollectionFolder } from './collection-folder.js';
-import { replaceFile, syncFolder } from './files.js';
-import { FolderLock, isLockFile } from './folder-lock.js';
-import { formatVersion, requireReadable } from './record-file.js';
+import { syncFolder } from './files.js';
+import { FolderLock, type HeldLock, isLockFile } from './folder-lock.js';
+import type { LogEnd } from './record-file.js';
 import { namingFailures, storageCorrupt, storageRefused } from './storage-error.js';
+import { type Catalog, emptyCatalog, newIdentity, readCatalog, StoreFile, storeFileName } from './store-file.js';
 
-const storeFormat = 'pulse-local-vector-store';
-const storeFile = 'store.json';
-const aliasFile = 'aliases.json';
 const collectionsFolder = 'collections';
-const deletedForm = /^\.deleted-[0-9a-f-]{36}$/;
+/** A collection that was dropped, by its identity. */
+const droppedForm = /^\.deleted-(?<identity>[0-9a-f-]{36})$/;
+const droppedName = (identity: string): string => `.deleted-${identity}`;
 
 /** What is read when a store is opened. */
 export interface LoadedStore {
@@ -25,27 +23,38 @@ export interface LoadedStore {
   readonly aliases: ReadonlyMap<string, string>;
 }
 
-/** A store's folder: its version, its lock, its aliases, and a folder for each collection. */
+/**
+ * A store's folder: the file that says what it consists of, its lock, and a folder for each collection.
+ *
+ * Creating and dropping take several steps, of which one counts: a collection is there once the catalog lists it, and gone
+ * once its folder has the name of a dropped one. What a crash leaves between the steps is finished when the store is opened.
+ */
 export class FolderStorage {
   readonly #folder: string;
   readonly #lock: FolderLock;
+  readonly #file: StoreFile;
+  /** The lock as the logs see it. */
+  readonly #heldLock: HeldLock;
+  readonly #files = new Map<string, CollectionFiles>();
 
   /**
-   * @throws `storage_locked` where another client has the folder open, `storage_corrupt` where it was damaged, `unsupported_operation` where
-   * it is of a newer version, `vector_store_failed` where it holds something else or the operating system refuses it.
+   * @throws `storage_locked` if another client has the folder open, `storage_corrupt` if it was damaged,
+   * `unsupported_operation` if it is of a newer version, `vector_store_failed` if it holds something else or the operating
+   * system refuses it.
    */
   static open(folder: string): Promise<LoadedStore> {
     return namingFailures('Opening', folder, async () => {
       // Before anything is written: the folder may be a stranger's.
-      if (!(await hasStore(folder))) {
+      if (!(await readCatalog(folder))) {
         await mkdir(folder, { recursive: true });
         await requireVacant(folder);
       }
       const lock = await FolderLock.acquire(folder);
       try {
         await mkdir(join(folder, collectionsFolder), { recursive: true });
-        if (!(await hasStore(folder))) await beginStore(folder);
-        const storage = new FolderStorage(folder, lock);
+        const catalog = await readCatalog(folder);
+        const storage = new FolderStorage(folder, lock, catalog ?? emptyCatalog);
+        if (!catalog) await storage.#file.change(() => ({}));
         return { storage, ...(await storage.#load()) };
       } catch (error) {
         await lock.release();
@@ -54,9 +63,15 @@ export class FolderStorage {
     });
   }
 
-  private constructor(folder: string, lock: FolderLock) {
+  private constructor(folder: string, lock: FolderLock, catalog: Catalog) {
     this.#folder = folder;
     this.#lock = lock;
+    this.#file = new StoreFile(folder, lock, catalog);
+    this.#heldLock = {
+      isTakenOver: lock.isTakenOver,
+      confirm: () => lock.confirm(),
+      beforeWrite: () => this.#file.unseal(),
+    };
   }
 
   get #collections(): string {
@@ -71,10 +86,16 @@ export class FolderStorage {
   async #load(): Promise<Omit<LoadedStore, 'storage'>> {
     const collections = new Map<string, OpenCollection>();
     try {
-      for (const entry of await readdir(this.#collections, { withFileTypes: true })) {
-        await this.#loadCollection(entry, collections);
+      const entries = await readdir(this.#collections, { withFileTypes: true });
+      const dropped = new Set(entries.map(({ name }) => droppedForm.exec(name)?.groups?.identity));
+      const listed = new Map([...this.#file.catalog.collections].filter(([, identity]) => !dropped.has(identity)));
+      for (const entry of entries) await this.#loadCollection(entry, listed, collections);
+      this.#requireAll(listed, collections);
+      await this.#bringUpToDate(listed, collections);
+      for (const identity of dropped) {
+        if (identity !== undefined) await rm(join(this.#collections, droppedName(identity)), { recursive: true });
       }
-      return { collections, aliases: await this.#loadAliases(collections) };
+      return { collections, aliases: this.#file.catalog.aliases };
     } catch (error) {
       await Promise.all([...collections.values()].map((open) => open.close()));
       throw error;
@@ -82,26 +103,54 @@ export class FolderStorage {
   }
 
   /** What is not of this store is left alone; a copy of a collection under another name is refused. */
-  async #loadCollection(entry: Dirent, collections: Map<string, OpenCollection>): Promise<void> {
-    if (entry.isFile()) return;
+  async #loadCollection(
+    entry: Dirent,
+    listed: ReadonlyMap<string, string>,
+    collections: Map<string, OpenCollection>,
+  ): Promise<void> {
+    if (entry.isFile() || droppedForm.test(entry.name)) return;
     const folder = join(this.#collections, entry.name);
-    if (deletedForm.test(entry.name)) return rm(folder, { recursive: true });
-    const found = await CollectionFiles.open(folder, this.#lock);
+    const known = [...listed.keys()].find((name) => folderName(name) === entry.name);
+    const end = known === undefined ? undefined : this.#file.catalog.ends.get(known);
+    const found = await CollectionFiles.open(folder, this.#heldLock, end);
     if (found) {
+      this.#files.set(found.collection.config.name, found.files);
       collections.set(found.collection.config.name, new OpenCollection(found.collection, found.files));
+    } else if (known !== undefined) {
+      throw storageCorrupt(folder, 'the files of a collection are empty or cut off');
     } else if (isFolderName(entry.name) && (await listCollectionFolder(folder)).strange.length === 0) {
       // It was never completely created.
       await rm(folder, { recursive: true });
     }
   }
 
-  /** A crash may have come between the removal of a collection and that of its aliases. */
-  async #loadAliases(collections: ReadonlyMap<string, OpenCollection>): Promise<Map<string, string>> {
-    const saved = await readJson(join(this.#folder, aliasFile));
-    const all = Object.entries(isObject(saved) ? saved : {}) as [string, string][];
-    const aliases = new Map(all.filter(([, name]) => collections.has(name)));
-    if (aliases.size < all.length) await this.saveAliases(aliases);
-    return aliases;
+  #requireAll(listed: ReadonlyMap<string, string>, collections: ReadonlyMap<string, OpenCollection>): void {
+    for (const name of listed.keys()) {
+      if (collections.has(name)) continue;
+      throw storageCorrupt(join(this.#collections, folderName(name)), 'the folder of a collection is missing');
+    }
+  }
+
+  /** Lists what is there: a crash may have come between two steps, or the store is of the first version. */
+  async #bringUpToDate(
+    listed: ReadonlyMap<string, string>,
+    collections: ReadonlyMap<string, OpenCollection>,
+  ): Promise<void> {
+    const { catalog } = this.#file;
+    const present = Array.from(collections.keys(), (name): [string, string] => [
+      name,
+      listed.get(name) ?? newIdentity(),
+    ]);
+    const isSame =
+      present.length === catalog.collections.size && present.every(([name]) => catalog.collections.has(name));
+    if (isSame && listed.size === present.length && !catalog.isFirstVersion) return;
+    // An alias goes with its collection. In the first version a crash may have come between the two.
+    const known = catalog.isFirstVersion ? collections : listed;
+    await this.#file.change(({ aliases, ends }) => ({
+      collections: new Map(present),
+      aliases: new Map([...aliases].filter(([, name]) => known.has(name))),
+      ends: new Map([...ends].filter(([name]) => listed.has(name))),
+    }));
   }
 
   create(config: CollectionConfig): Promise<OpenCollection> {
@@ -111,7 +160,11 @@ export class FolderStorage {
       await mkdir(folder);
       try {
         await syncFolder(this.#collections);
-        const { collection, files } = await CollectionFiles.create(folder, config, this.#lock);
+        const { collection, files } = await CollectionFiles.create(folder, config, this.#heldLock);
+        await this.#file.change(({ collections }) => ({
+          collections: new Map([...collections, [config.name, newIdentity()]]),
+        }));
+        this.#files.set(config.name, files);
         return new OpenCollection(collection, files);
       } catch (error) {
         await this.#lock.confirm();
@@ -121,71 +174,68 @@ export class FolderStorage {
     });
   }
 
-  /** Renaming is atomic, removing many files is not: what cannot be removed now goes when the store is opened next. */
+  /**
+   * Drops a collection and its aliases. It is gone once its folder has another name, which needs no room on the disk; the
+   * rest, if it fails, is done when the store is opened next.
+   */
   delete(name: string): Promise<void> {
     const folder = join(this.#collections, folderName(name));
     return namingFailures('Dropping a collection of', folder, async () => {
       await this.#lock.confirm();
-      const deleted = join(this.#collections, `.deleted-${randomUUID()}`);
-      await rename(folder, deleted);
+      const dropped = join(this.#collections, droppedName(this.#file.catalog.collections.get(name) ?? newIdentity()));
+      await rename(folder, dropped);
       await syncFolder(this.#collections);
-      await rm(deleted, { recursive: true }).catch(() => undefined);
+      this.#files.delete(name);
+      try {
+        for (const file of await readdir(dropped)) await rm(join(dropped, file), { recursive: true });
+        await this.#file.change(({ collections, aliases, ends }) => ({
+          collections: new Map([...collections].filter(([other]) => other !== name)),
+          ends: new Map([...ends].filter(([other]) => other !== name)),
+          aliases: new Map([...aliases].filter(([, target]) => target !== name)),
+        }));
+        await rm(dropped, { recursive: true });
+      } catch {
+        // The name of the folder says it all.
+      }
     });
   }
 
   saveAliases(aliases: ReadonlyMap<string, string>): Promise<void> {
-    const path = join(this.#folder, aliasFile);
-    return namingFailures('Changing the aliases of', path, async () => {
-      await this.#lock.confirm();
-      await replaceFile(path, JSON.stringify(Object.fromEntries(aliases)));
-    });
+    const path = join(this.#folder, storeFileName);
+    return namingFailures('Changing the aliases of', path, () => this.#file.change(() => ({ aliases })));
   }
 
+  /** Notes where the logs end, which are closed already, and gives the folder free. */
   async close(): Promise<void> {
-    await this.#lock.release();
+    try {
+      if (!this.failure && !this.#isSealed()) {
+        const ends = new Map<string, LogEnd>();
+        for (const [name, { end }] of this.#files) if (end) ends.set(name, end);
+        await this.#file.change(() => ({ ends }));
+      }
+    } catch {
+      // Nothing is lost without it: the store is then read as after a crash.
+    } finally {
+      await this.#lock.release();
+    }
+  }
+
+  /** Whether nothing was written since the ends of the logs were noted. */
+  #isSealed(): boolean {
+    const { ends } = this.#file.catalog;
+    return this.#files.size === ends.size && [...this.#files.keys()].every((name) => ends.has(name));
   }
 }
 
-/** @throws where there is a store that this build cannot read. */
-async function hasStore(folder: string): Promise<boolean> {
-  const path = join(folder, storeFile);
-  const found = await readJson(path);
-  if (found === undefined) return false;
-  const { format, version } = isObject(found) ? found : {};
-  if (format !== storeFormat || typeof version !== 'number') throw storageCorrupt(path, 'this is no vector store');
-  requireReadable(path, version);
-  return true;
-}
-
-/** @throws where a folder holds anything but what a crash can leave of a store that was just begun. */
+/** @throws if a folder holds anything but what a crash can leave of a store that was just begun. */
 async function requireVacant(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const isOurs =
       isLockFile(name) ||
-      name === `${storeFile}.tmp` ||
+      name === `${storeFileName}.tmp` ||
       (name === collectionsFolder && (await readdir(join(folder, name))).length === 0);
     // Another process may have begun the store meanwhile.
-    if (isOurs || (await hasStore(folder))) continue;
+    if (isOurs || (await readCatalog(folder))) continue;
     throw storageRefused(folder, `it holds \`${name}\` and no vector store; give the store a folder of its own`);
-  }
-}
-
-async function beginStore(folder: string): Promise<void> {
-  await replaceFile(join(folder, storeFile), JSON.stringify({ format: storeFormat, version: formatVersion }));
-}
-
-/** Undefined where there is no such file. */
-async function readJson(path: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw storageCorrupt(path, 'a file is not JSON', error);
   }
 }

@@ -2,8 +2,18 @@ import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { storageCorrupt, storageTooNew } from './storage-error.js';
 
-/** The version of all files of a store. A build refuses a store of a later one. */
-export const formatVersion = 1;
+/**
+ * The version of all files of a store. A build refuses a store of a later one. Since version 2 a store has a catalog with a
+ * checksum; its logs and snapshots are as before.
+ */
+export const formatVersion = 2;
+
+/** Where the last log of a collection ends. */
+export interface LogEnd {
+  readonly generation: number;
+  /** In bytes. */
+  readonly length: number;
+}
 
 /** @throws `unsupported_operation` for a later version. */
 export function requireReadable(path: string, version: number): void {

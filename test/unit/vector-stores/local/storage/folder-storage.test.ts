@@ -56,10 +56,17 @@ it('makes a collection once, also when asked for it twice at the same time', asy
   });
 });
 
+/** As a crash leaves a collection whose folder was renamed, which is when it is gone. */
+async function leaveDropped(name: string): Promise<void> {
+  const { collections } = JSON.parse(await readFile(join(folder, 'store.json'), 'utf8'));
+  const identity = new Map<string, string>(collections).get(name);
+  const [place = ''] = await collectionFolders();
+  await rename(join(folder, 'collections', place), join(folder, 'collections', `.deleted-${identity}`));
+}
+
 it('finishes a deletion, and forgets a creation, that a crash interrupted', async () => {
   await use((client) => client.createCollection('docs', { vectors }));
-  const [name = ''] = await collectionFolders();
-  await rename(join(folder, 'collections', name), join(folder, 'collections', `.deleted-${randomUUID()}`));
+  await leaveDropped('docs');
   for (const [begun, files] of [
     ['begun-0123456789abcdef', []],
     ['torn-0123456789abcdef', ['00000000.log']],
@@ -77,7 +84,7 @@ it('drops an alias whose collection a crash left deleted, for good', async () =>
     await client.createCollection('docs', { vectors });
     await client.updateCollectionAliases({ actions: [alias] });
   });
-  await rm(join(folder, 'collections', (await collectionFolders())[0] as string), { recursive: true });
+  await leaveDropped('docs');
   await use((client) => client.createCollection('docs', { vectors }));
   await use(async (client) => expect(await client.getAliases()).toEqual({ aliases: [] }));
 });
@@ -174,12 +181,12 @@ it('refuses a store of a newer version, which is not damaged', async () => {
 it('refuses a store whose file of its own was damaged', async () => {
   await use((client) => client.createCollection('docs', { vectors }));
   const path = join(folder, 'store.json');
-  const { format, version } = JSON.parse(await readFile(path, 'utf8'));
+  const whole = await readFile(path, 'utf8');
   for (const text of ['{"format":"other","version":1}', '{']) {
     await writeFile(path, text);
     await expect(LocalQdrantClient.open({ location: folder })).rejects.toMatchObject({ code: 'storage_corrupt' });
   }
-  await writeFile(path, JSON.stringify({ format, version }));
+  await writeFile(path, whole);
   await use(async (client) => expect(await client.collectionExists('docs')).toEqual({ exists: true }));
 });
 
@@ -231,18 +238,22 @@ it('changes no alias where that cannot be written, and drops a collection that h
   await use(async (client) => {
     for (const name of ['docs', 'more']) await client.createCollection(name, { vectors });
     // What a full disk would do: the file cannot be written.
-    await symlink('/dev/full', join(folder, 'aliases.json.tmp'));
+    await symlink('/dev/full', join(folder, 'store.json.tmp'));
     await expect(client.updateCollectionAliases({ actions })).rejects.toThrow(
       'Changing the aliases of the local vector store failed with ENOSPC',
     );
     expect(await client.getAliases()).toEqual({ aliases: [] });
-    expect(await readdir(folder)).not.toContain('aliases.json.tmp');
-    await symlink('/dev/full', join(folder, 'aliases.json.tmp'));
+    expect(await readdir(folder)).not.toContain('store.json.tmp');
+    await symlink('/dev/full', join(folder, 'store.json.tmp'));
     expect(await client.deleteCollection('more')).toBe(true);
-    await rm(join(folder, 'aliases.json.tmp'));
+    await rm(join(folder, 'store.json.tmp'), { force: true });
     await client.updateCollectionAliases({ actions });
   });
-  await use(async (client) => expect((await client.getAliases()).aliases.length).toBe(1));
+  await use(async (client) => {
+    expect((await client.getAliases()).aliases.length).toBe(1);
+    expect(await client.getCollections()).toEqual({ collections: [{ name: 'docs' }] });
+  });
+  expect((await collectionFolders()).length).toBe(1);
 });
 
 it('says what the operating system refused, and where', async () => {
@@ -333,4 +344,42 @@ it('takes all actions on aliases, or none', async () => {
     });
     expect(await client.getAliases()).toEqual({ aliases: [{ alias_name: 'all', collection_name: 'docs@2' }] });
   });
+});
+
+describe('a store of the first version', () => {
+  /** As the first version wrote it: no list of collections, aliases in a file without a checksum. */
+  async function makeFirst(): Promise<void> {
+    await use(async (client) => {
+      for (const name of ['docs@1', 'docs@2']) await client.createCollection(name, { vectors });
+      await client.upsert('docs@2', { points: [{ id: 1, vector: [1] }] });
+    });
+    await writeFile(join(folder, 'store.json'), '{"format":"pulse-local-vector-store","version":1}');
+    await writeFile(join(folder, 'aliases.json'), '{"docs":"docs@2","old":"docs@0"}');
+  }
+
+  it('is opened with its collections and aliases, and is one of this version from then on', async () => {
+    await makeFirst();
+    for (const _ of ['first', 'again']) {
+      await use(async (client) => {
+        expect(await client.getAliases()).toEqual({ aliases: [{ alias_name: 'docs', collection_name: 'docs@2' }] });
+        expect(await client.count('docs')).toEqual({ count: 1 });
+      });
+      await rm(join(folder, 'aliases.json'), { force: true });
+    }
+    expect(JSON.parse(await readFile(join(folder, 'store.json'), 'utf8'))).toMatchObject({ version: 2 });
+  });
+});
+
+it('says that a collection is missing, and takes in one that a crash left unlisted', async () => {
+  await use(async (client) => {
+    for (const name of ['docs', 'more']) await client.createCollection(name, { vectors });
+  });
+  const [docs = ''] = await collectionFolders();
+  await rename(join(folder, 'collections', docs), join(folder, docs));
+  await expect(LocalQdrantClient.open({ location: folder })).rejects.toMatchObject({ code: 'storage_corrupt' });
+  await rename(join(folder, docs), join(folder, 'collections', docs));
+  const listed = await readFile(join(folder, 'store.json'), 'utf8');
+  await use((client) => client.createCollection('unlisted', { vectors }));
+  await writeFile(join(folder, 'store.json'), listed);
+  await use(async (client) => expect((await client.getCollections()).collections.length).toBe(3));
 });

@@ -26,7 +26,7 @@ import {
   formatVersion,
   recordHeaderBytes,
 } from '#src/vector-stores/local/storage/record-file.js';
-import { heldLock } from '../../../../fixtures/local-engine/held-lock.js';
+import { heldLock } from '../../fixtures/local-engine/held-lock.js';
 
 const config = parseCreateCollection('docs', { vectors: { size: 2, distance: 'Dot' } });
 
