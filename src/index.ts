@@ -86,6 +86,12 @@ export type {
 export type { Candidate } from './core/routing/candidate.js';
 export { ProviderFactory, type ProviderFactoryOptions, type UsageOptions } from './core/routing/provider-factory.js';
 export type { TaskTier } from './core/routing/task-complexity.js';
+export {
+  type IntegrationDraft,
+  type IntegrationReview,
+  type IntegrationTest,
+  validateIntegration,
+} from './core/routing/test-integration.js';
 export { FernetCipher, type FernetDecryptOptions } from './credential-ciphers/fernet/fernet-cipher.js';
 export {
   KeyvEmbeddingCache,

@@ -1,4 +1,4 @@
-/** What a command reads and writes, so that a test can stand in for the terminal. */
+/** What a command reads and writes, so that a test needs no terminal. */
 export interface CommandContext {
   /** What follows the command's name. */
   readonly args: readonly string[];

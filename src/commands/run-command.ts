@@ -13,6 +13,14 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'copies all vectors from one store to another and verifies the copy',
     load: () => import('./copy-vectors.js'),
   },
+  doctor: {
+    summary: 'checks the packages, threads, database, keys and servers that a host needs',
+    load: () => import('./doctor.js'),
+  },
+  encrypt: {
+    summary: 'makes a key, or encrypts an API key for `integrations.password`',
+    load: () => import('./encrypt.js'),
+  },
   usage: {
     summary: 'shows what was used, paid and saved, as a table, a page, Prometheus text or JSON',
     load: () => import('./usage.js'),

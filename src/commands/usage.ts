@@ -3,9 +3,9 @@ import { parseArgs } from 'node:util';
 import type { UsageDimension, UsageReport } from '../core/cost/usage-report.js';
 import { toHtml } from '../core/cost/usage-report-html.js';
 import { toPrometheus } from '../core/cost/usage-report-prometheus.js';
-import { missingDependency } from '../internal/load-peer.js';
 import { usageReport } from '../usage-report.js';
 import { type Command, type CommandContext, exitCodes, UsageError } from './command.js';
+import { withDatabase } from './database.js';
 
 const usage = `Shows what was used, paid and saved, from the rows of ai_usage_trackings in the PostgreSQL that DATABASE_URL names.
 
@@ -51,7 +51,7 @@ export const command: Command = {
     };
     const { DATABASE_URL: url } = context.env;
     if (url === undefined || url === '') throw new UsageError('Expected DATABASE_URL to name a PostgreSQL.');
-    const report = await withDatabase(url, (db) => usageReport(db, options));
+    const report = await withDatabase('pulse-ai usage', url, (db) => usageReport(db, options));
     await show(report, options.by, values, context);
     return exitCodes.done;
   },
@@ -94,29 +94,4 @@ function readDate(text: string | undefined, name: string): Date | undefined {
   const date = new Date(text);
   if (Number.isNaN(date.getTime())) throw new UsageError(`Expected ${name} to be a date such as 2026-11-01.`);
   return date;
-}
-
-async function withDatabase<Result>(
-  url: string,
-  work: (db: Parameters<typeof usageReport>[0]) => Promise<Result>,
-): Promise<Result> {
-  const { kysely, pg } = await loadPeers();
-  const pool = new pg.Pool({ connectionString: url, connectionTimeoutMillis: 10_000 });
-  // A connection that breaks while idle is an event of the pool; without a listener it ends the process.
-  pool.on('error', () => {});
-  const db = new kysely.Kysely<Record<string, never>>({ dialect: new kysely.PostgresDialect({ pool }) });
-  try {
-    return await work(db);
-  } finally {
-    await db.destroy();
-  }
-}
-
-async function loadPeers() {
-  try {
-    const [kysely, { default: pg }] = [await import('kysely'), await import('pg')];
-    return { kysely, pg };
-  } catch (error) {
-    throw missingDependency('kysely pg', 'pulse-ai usage', error);
-  }
 }

@@ -36,7 +36,7 @@ async function jest(host: HostRun, program: string): Promise<void> {
   expectOutput(await host.run('node', `node_modules/${program}/bin/jest.js`, '--ci'), '1 passed');
 }
 
-/** Builds, and runs what was built where no package can be found but those that it left out. */
+/** Builds, and runs what was built. */
 async function bundled(host: HostRun, build: string, outputs: readonly string[]): Promise<void> {
   await host.run('node', build);
   for (const output of outputs) await finds(output)(host);

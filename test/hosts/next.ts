@@ -8,8 +8,8 @@ import { expectOutput, runIn } from './tools.js';
 
 /**
  * Next.js builds a route handler that embeds in its own process, with Turbopack and with webpack, and what it puts into
- * `standalone` serves from a folder that has nothing else: the worker, onnxruntime's binary, the tokenizer and the weights
- * are found by its tracing.
+ * `standalone` serves from a folder that has nothing else: the worker, onnxruntime's binary, the tokenizer and the
+ * weights are found by its tracing.
  */
 export async function tryNext({ folder }: HostRun): Promise<void> {
   const app = join(folder, 'next');

@@ -5,7 +5,8 @@ import { repositoryRoot } from '../helpers/source-file.js';
 import { runIn } from './tools.js';
 
 /**
- * What `npm publish` would send from a clone in which nobody has built: the files that Git knows, with the installed packages.
+ * What `npm publish` would send from a clone in which nobody has built: the files that Git knows, with the installed
+ * packages.
  *
  * @returns The path of the tarball.
  */

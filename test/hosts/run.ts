@@ -1,7 +1,7 @@
 /**
- * Packs a fresh clone of this checkout and loads the package in the hosts that people run it in, each as it comes, without
- * settings for this library: `npm run test:hosts` runs the quick ones, `npm run test:hosts -- --all` every one, and
- * `npm run test:hosts -- next jest-30` those that are named. Needs the npm registry.
+ * Packs a fresh clone of this checkout and loads the package in the hosts that people run it in, each as it comes,
+ * without settings for this library: `npm run test:hosts` runs the quick ones, `npm run test:hosts -- --all` every one,
+ * and `npm run test:hosts -- next jest-30` those that are named. Needs the npm registry.
  */
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

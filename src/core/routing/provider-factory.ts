@@ -17,6 +17,7 @@ import type { Fallbacks } from './failover.js';
 import { FallbackChain, resolveFallbackChain } from './fallback-chain.js';
 import { ProviderCache } from './provider-cache.js';
 import { chooseDefault } from './routing.js';
+import { type IntegrationDraft, type IntegrationTest, testIntegration } from './test-integration.js';
 
 /** How usage rows are written; see docs/operations.md. */
 export interface UsageOptions {
@@ -217,6 +218,19 @@ export class ProviderFactory {
       `Expected a known provider, got ${JSON.stringify(name)}. Known are ${this.#knownKinds()}.`,
       { code: 'unknown_provider' },
     );
+  }
+
+  /**
+   * Tries a row of a configuration page, saved or not, with one short call, which costs what such a call costs and is not recorded.
+   *
+   * @example
+   * const { status, problems, warnings } = await factory.testIntegration({ provider: 'openai', password, aiModel: 'gpt-4o-mini' });
+   * @returns What is wrong with the row, or the latency, model and dimension of the call. A failed call is a result and no error.
+   * @throws `InvalidInputError` for a draft without a `provider`; the signal's reason.
+   */
+  async testIntegration(draft: IntegrationDraft, options: CallOptions = {}): Promise<IntegrationTest> {
+    this.#requireOpen();
+    return testIntegration(draft, [...this.#kinds.values()], options);
   }
 
   /** Writes the usage rows that wait, as before a report is read. @throws `RepositoryError` if that fails; the rows stay. */
