@@ -134,6 +134,7 @@ export type { WexGatewaySettings } from './providers/wex-gateway/settings.js';
 export type { IntegrationMapping } from './repositories/kysely/integration-mapping.js';
 export type { KyselyHandle } from './repositories/kysely/kysely-handle.js';
 export { KyselyIntegrationRepository } from './repositories/kysely/kysely-integration-repository.js';
+export { KyselySyncStore } from './repositories/kysely/kysely-sync-store.js';
 export {
   type MemoryIntegration,
   MemoryIntegrationRepository,

@@ -1,76 +1,44 @@
-import { type Generated, type Kysely, sql } from 'kysely';
+import process from 'node:process';
+import type { ReadSyncPage } from '@pulse/ai-providers';
+import { type Generated, Kysely, PostgresDialect, sql } from 'kysely';
+import pg from 'pg';
 import type { Database } from '../shared/database.js';
 
-export interface WorkItem {
-  readonly id: number;
-  readonly title: string;
-  readonly status: string;
-  readonly is_deleted: boolean;
-  /** Grows with every change of any row: what was changed since a load has a higher one. */
-  readonly revision: number;
+/** The table that is made searchable. */
+export interface EtlDatabase extends Database {
+  work_items: { id: Generated<number>; tenant_id: number; title: string; status: string };
 }
 
-/** The table that is made searchable, and how far each tenant's has been loaded. */
-export interface EtlDatabase extends Database {
-  work_items: {
-    id: Generated<number>;
-    tenant_id: number;
-    title: string;
-    status: string;
-    is_deleted: Generated<boolean>;
-    revision: Generated<number>;
-  };
-  etl_checkpoints: { tenant_id: number; table_name: string; revision: number };
+/** The pool, and a Kysely handle on it. */
+export function openEtlDatabase() {
+  const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 });
+  // A connection that breaks while nobody uses it must not end the process.
+  pool.on('error', (error) => console.error('A database connection broke.', error.message));
+  const db = new Kysely<EtlDatabase>({ dialect: new PostgresDialect({ pool }) });
+  return { db, pool, [Symbol.asyncDispose]: () => db.destroy() };
 }
 
 export async function createTables(db: Kysely<EtlDatabase>): Promise<void> {
-  await sql`create sequence if not exists work_items_revision as integer`.execute(db);
-  await sql`create table if not exists work_items (id serial primary key, tenant_id integer not null, title text not null,
-    status text not null, is_deleted boolean not null default false,
-    revision integer not null default nextval('work_items_revision'))`.execute(db);
-  await sql`create table if not exists etl_checkpoints (tenant_id integer, table_name text, revision integer not null,
-    primary key (tenant_id, table_name))`.execute(db);
+  await sql`create table if not exists work_items (id serial primary key, tenant_id integer not null,
+    title text not null, status text not null)`.execute(db);
 }
 
-/** Rows changed after the given revision, a page at a time, so that a table of any length needs little memory. */
-export async function* readWorkItems(
-  db: Kysely<EtlDatabase>,
-  tenantId: number,
-  afterRevision: number,
-  pageLength: number,
-): AsyncGenerator<WorkItem[]> {
-  for (let revision = afterRevision; ; ) {
-    const page = await db
+const pageLength = 400;
+
+/** A tenant's work items, a page at a time by id: the cursor is the last id of the page before. */
+export function pagesOfWorkItems(db: Kysely<EtlDatabase>, tenantId: number): ReadSyncPage {
+  return async (cursor = '0') => {
+    const items = await db
       .selectFrom('work_items')
-      .select(['id', 'title', 'status', 'is_deleted', 'revision'])
+      .select(['id', 'title', 'status'])
       .where('tenant_id', '=', tenantId)
-      .where('revision', '>', revision)
-      .orderBy('revision')
+      .where('id', '>', Number(cursor))
+      .orderBy('id')
       .limit(pageLength)
       .execute();
-    const last = page.at(-1);
-    if (last === undefined) return;
-    yield page;
-    revision = last.revision;
-  }
-}
-
-export async function readCheckpoint(db: Kysely<EtlDatabase>, tenantId: number): Promise<number> {
-  const row = await db
-    .selectFrom('etl_checkpoints')
-    .select('revision')
-    .where('tenant_id', '=', tenantId)
-    .where('table_name', '=', 'work_items')
-    .executeTakeFirst();
-  return row?.revision ?? 0;
-}
-
-export async function writeCheckpoint(db: Kysely<EtlDatabase>, tenantId: number, revision: number): Promise<void> {
-  await db
-    .insertInto('etl_checkpoints')
-    .values({ tenant_id: tenantId, table_name: 'work_items', revision })
-    .onConflict((conflict) => conflict.columns(['tenant_id', 'table_name']).doUpdateSet({ revision }))
-    .execute();
+    const records = items.map(({ id, title, status }) => ({ recordId: id, text: title, metadata: { title, status } }));
+    return items.length === pageLength ? { records, nextCursor: String(items.at(-1)!.id) } : { records };
+  };
 }
 
 /** Something to load: as many work items as asked for, all different. */
@@ -93,10 +61,4 @@ export async function addWorkItems(db: Kysely<EtlDatabase>, tenantId: number, co
       })),
     )
     .execute();
-}
-
-/** As a user does: the row stays, and the next load sees that it is gone. */
-export async function deleteWorkItem(db: Kysely<EtlDatabase>, tenantId: number): Promise<void> {
-  await sql`update work_items set is_deleted = true, revision = nextval('work_items_revision')
-    where id = (select min(id) from work_items where tenant_id = ${tenantId})`.execute(db);
 }

@@ -1,11 +1,20 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
+import { Kysely, PostgresDialect } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FernetCipher } from '#src/credential-ciphers/fernet/fernet-cipher.js';
+import { SyncQueue } from '#src/jobs.js';
+import { KyselySyncStore } from '#src/repositories/kysely/kysely-sync-store.js';
 import { FakeGateway } from '#src/testing/fake-gateway.js';
+import { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client.js';
+import { addWorkItems, createTables, type EtlDatabase } from '../../examples/etl-service/work-items.js';
+import type { Database } from '../../examples/shared/database.js';
+import { setGatewayIntegration } from '../../examples/shared/gateway-integration.js';
+import { type PostgresServer, startPostgres } from '../helpers/postgres.js';
+import { RestServer } from '../helpers/rest-server.js';
 import { repositoryRoot } from '../helpers/source-file.js';
 
 const { PATH, HOME } = process.env;
@@ -18,39 +27,105 @@ it('every example is run by a test', () => {
   expect(examples.toSorted()).toEqual(['backend-service', 'etl-service', 'main-job']);
 });
 
-describe('the ETL service', () => {
-  const run = async (variables?: Record<string, string>) =>
-    (
-      await promisify(execFile)(process.execPath, command('etl-service'), {
-        cwd: repositoryRoot,
-        env: environment(variables),
-      })
-    ).stdout;
+describe('the ETL service, as two processes on a real PostgreSQL', () => {
+  let postgres: PostgresServer;
+  let qdrant: RestServer;
+  let gateway: FakeGateway;
+  let db: Kysely<EtlDatabase>;
+  let store: PulseQdrantClient;
+  let queue: SyncQueue;
+  const tenants = [7, 8, 9, 10];
+  const key = FernetCipher.generateKey();
+  const processes: ChildProcess[] = [];
+  const reports: Record<string, number>[] = [];
 
-  it('loads what changed, with the local model', { timeout: 120_000 }, async () => {
-    expect(await run()).toMatch(
-      new RegExp(
-        [
-          'First load, tenant 7: 100 loaded, 0 deleted, 0 refused',
-          'First load, tenant 8: 100 loaded, 0 deleted, 0 refused',
-          'Second load, tenant 7: 5 loaded, 1 deleted, 0 refused',
-          'Second load, tenant 8: 0 loaded, 0 deleted, 0 refused',
-          'Tenant 7 finds: The invoice report shows wrong totals .*',
-          'Tenant 8 finds: The invoice report shows wrong totals .*',
-          '\\d+ usage rows account for 207 texts',
-        ].join('\n'),
-      ),
-    );
+  beforeAll(async () => {
+    postgres = await startPostgres();
+    qdrant = await RestServer.start();
+    gateway = await FakeGateway.start();
+    const pool = postgres.openPool();
+    db = new Kysely<EtlDatabase>({ dialect: new PostgresDialect({ pool }) });
+    await createTables(db);
+    await KyselySyncStore.createTables(db);
+    for (const tenantId of tenants) {
+      const handle = db as unknown as Kysely<Database>;
+      await setGatewayIntegration(handle, tenantId, { baseUrl: gateway.baseUrl, apiKey: 'key' }, new FernetCipher(key));
+      await addWorkItems(db, tenantId, 100);
+    }
+    store = new PulseQdrantClient({ url: 'http://127.0.0.1', port: qdrant.port });
+    queue = await SyncQueue.open({ pool });
+  });
+  afterAll(async () => {
+    for (const child of processes) child.kill('SIGKILL');
+    await queue.close();
+    await store.close();
+    await db.destroy();
+    await gateway.close();
+    await qdrant.stop();
+    await postgres.remove();
   });
 
-  it('goes on without the texts that the gateway refuses', { timeout: 120_000 }, async () => {
-    await using gateway = await FakeGateway.start({
-      fault: ({ inputs }) =>
-        inputs.some((text) => text.includes('(case 13)')) ? { kind: 'status', status: 400 } : undefined,
+  const start = (): ChildProcess => {
+    const child = spawn(process.execPath, command('etl-service'), {
+      cwd: repositoryRoot,
+      env: environment({
+        DATABASE_URL: postgres.connectionString,
+        QDRANT_HOST: '127.0.0.1',
+        QDRANT_PORT: String(qdrant.port),
+        FERNET_KEY: key,
+      }),
+      stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const output = await run({ WEX_AI_GATEWAY_BASE_URL: gateway.baseUrl, WEX_AI_GATEWAY_API_KEY: 'key' });
-    expect(output).toContain('First load, tenant 7: 99 loaded, 0 deleted, 1 refused');
-    expect(output).toContain('Second load, tenant 7: 5 loaded, 1 deleted, 0 refused');
+    createInterface({ input: child.stdout! }).on('line', (line) => reports.push(JSON.parse(line)));
+    processes.push(child);
+    return child;
+  };
+  const storedIds = async (tenantId: number) => {
+    const ids: unknown[] = [];
+    for await (const { recordId } of store.listRecords(tenantId, 'work_items')) ids.push(recordId);
+    return ids.toSorted();
+  };
+  const wantedIds = async (tenantId: number) =>
+    (await db.selectFrom('work_items').select('id').where('tenant_id', '=', tenantId).execute())
+      .map(({ id }) => id)
+      .toSorted();
+  const untilDone = () => expect.poll(() => queue.status(), { timeout: 60_000, interval: 200 }).toEqual([]);
+  const paidTexts = () => gateway.billedRequests.reduce((sum, { inputs }) => sum + inputs.length, 0);
+
+  it('shares the load, goes on when a process is killed, and pays nothing for what is unchanged', async () => {
+    // Until the first process is dead, the gateway does not answer.
+    let isHeld = true;
+    gateway.fault = () => (isHeld ? { kind: 'stall' } : undefined);
+    const doomed = start();
+    await expect.poll(() => gateway.openRequestCount, { timeout: 60_000 }).toBeGreaterThan(0);
+    doomed.kill('SIGKILL');
+    await once(doomed, 'exit');
+    expect((await queue.status()).some(({ state, isStuck }) => state === 'running' && isStuck)).toBe(true);
+    isHeld = false;
+    const stalled = paidTexts();
+    const survivors = [start(), start()];
+    await untilDone();
+    for (const tenantId of tenants) expect(await storedIds(tenantId)).toEqual(await wantedIds(tenantId));
+    expect(paidTexts() - stalled).toBe(400);
+
+    await addWorkItems(db, 7, 5);
+    await db.deleteFrom('work_items').where('tenant_id', '=', 8).where('title', 'like', '%(case 3)').execute();
+    reports.length = 0;
+    for (const tenantId of tenants) await queue.enqueue({ tenantId, tableName: 'work_items' });
+    await untilDone();
+    expect(reports.toSorted((a, b) => a.tenantId! - b.tenantId!)).toMatchObject([
+      { tenantId: 7, embeddedCount: 5, skippedCount: 100, deletedCount: 0 },
+      { tenantId: 8, embeddedCount: 0, skippedCount: 99, deletedCount: 1 },
+      { tenantId: 9, embeddedCount: 0, skippedCount: 100, cost: '0' },
+      { tenantId: 10, embeddedCount: 0, skippedCount: 100, cost: '0' },
+    ]);
+    for (const tenantId of tenants) expect(await storedIds(tenantId)).toEqual(await wantedIds(tenantId));
+    expect(paidTexts() - stalled).toBe(405);
+    for (const child of survivors) {
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      expect(await ended).toEqual([0, null]);
+    }
   });
 });
 
