@@ -13,19 +13,19 @@ interface Rule {
 /** After these, `where` is a place: "the folder where the files are", "says where it failed". */
 const placeBefore =
   'place|folder|directory|file|line|position|path|section|page|column|machine|process|server|thread|offset|index|room|part';
-const questionBefore = 'knows?|says?|shows?|sees?|tells?|remembers?|finds?|notes?|decides?|is|and|of|from|exactly|just';
+const questionBefore =
+  'knows?|says?|shows?|sees?|tells?|remembers?|finds?|notes?|decides?|is|and|of|from|exactly|just|ends?|ended|begins?';
 
 const rules: readonly Rule[] = [
   {
-    pattern: new RegExp(
-      `(?<!\\b(?:${placeBefore})s? )(?<!\\b(?:${questionBefore}) )\\bwhere\\b(?! to\\b)(?!\\()`,
-      'gi',
-    ),
+    pattern: new RegExp(`(?<!\\b(?:${placeBefore})s? )(?<!\\b(?:${questionBefore}) )\\bwhere\\b(?! to\\b)(?!\\()`, 'g'),
     instead: 'if, when',
   },
+  // "Where it fails, the call fails" is a condition; "Where a row begins" is a place.
+  { pattern: /\bWhere\b(?=[^.?]*,)/g, instead: 'if, when' },
   { pattern: /\b(?:told|tells?) of\b|\b(?:is|are|was|were) told\b(?! apart)/gi, instead: 'called with, called after' },
-  { pattern: /\bstands?\b(?! for\b)(?!-)|\bstood\b/gi, instead: 'is, is stored' },
-  { pattern: /\b(?:is|are|was|were) none\b/gi, instead: 'is invalid, is not a …' },
+  { pattern: /\bstands?\b(?! for\b| in for\b| out\b| still\b|-)|\bstood\b(?! still\b)/gi, instead: 'is, is stored' },
+  { pattern: /(?<!\bthere )\b(?:is|are|was|were) none\b(?! of\b)/gi, instead: 'is invalid, is not a …' },
   { pattern: /(?<!\bthere )\b(?:is|are) no (?!longer\b|more\b|less\b|other\b)/gi, instead: 'is not a …' },
   { pattern: /\banew\b/gi, instead: 'again, recreated' },
   {
@@ -77,7 +77,7 @@ function checkTypeScript(file: string, text: string): void {
       (ts.isStringLiteralLike(node) && node.text.includes(' ') && (!isTest || isTitle)) ||
       (ts.isTemplateExpression(node) && !isTest)
     ) {
-      checkText(file, lineOf(node.getStart(source)), node.getText(source));
+      checkText(file, lineOf(node.getStart(source)), node.getText(source).replaceAll(/\$\{[^}]*\}/g, ''));
     }
     ts.forEachChild(node, visit);
   };

@@ -1,5 +1,6 @@
 /**
- * Embeds 10,000 texts through a server that takes 50 ms a request: ours and its peers in one run, each in a process of its own, medians of several rounds.
+ * Embeds 10,000 texts through a server that takes 50 ms a request: ours and its peers in one run, each in a process of
+ * its own, medians of several rounds.
  *
  *     npm run bench:gateway [rounds]
  *
@@ -16,7 +17,7 @@ import { writeSection } from './report/write-section.js';
 const latencyMs = 50;
 const dimension = 1536;
 const textCount = 10_000;
-/** One text a request takes 50 ms a text: fewer texts, and the time of all reckoned from them. */
+/** One text a request takes 50 ms a text: fewer texts, and the time of all computed from them. */
 const slowTextCount = 400;
 const rounds = Number(process.argv[2] ?? 5);
 
@@ -117,7 +118,7 @@ ${results
   )
   .join('\n')}
 
-The first row is reckoned from ${slowTextCount} texts. Peak memory is the growth of the resident set over the run.
+The first row is computed from ${slowTextCount} texts. Peak memory is the growth of the resident set over the run.
 
 | bar | measured | |
 |---|---|---|

@@ -49,7 +49,10 @@ async function fastembed(): Promise<EmbedAll> {
   };
 }
 
-/** Ours gets a corpus in one call, since it builds its batches itself; peers run in batches of 32 anyway, and slow ones can stop sooner. */
+/**
+ * Ours gets a corpus in one call, since it builds its batches itself; peers run in batches of 32 anyway, and slow ones
+ * can stop sooner.
+ */
 function inCalls(texts: readonly string[]): readonly string[][] {
   const size = name.startsWith('ours') ? texts.length : 64;
   return Array.from({ length: Math.ceil(texts.length / size) }, (_, call) =>

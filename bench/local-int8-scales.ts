@@ -1,6 +1,7 @@
 /**
- * Computes the scales of the int8 form of all-MiniLM-L6-v2 and writes them to src/providers/sentence-transformers/onnx/int8-scales.ts.
- * See docs/decisions/int8.md. Takes about three minutes: npx tsx bench/local-int8-scales.ts
+ * Computes the scales of the int8 form of all-MiniLM-L6-v2 and writes them to
+ * src/providers/sentence-transformers/onnx/int8-scales.ts. See docs/decisions/int8.md. Takes about three minutes: npx
+ * tsx bench/local-int8-scales.ts
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

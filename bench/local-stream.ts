@@ -1,6 +1,6 @@
 /**
- * Feeds a million texts to `embedStream` and looks at the memory on the way. A model of 1 MB stands in for a real one, so that the stream is
- * what is measured.
+ * Feeds a million texts to `embedStream` and looks at the memory on the way. A model of 1 MB stands in for a real one,
+ * so that the stream is what is measured.
  *
  *     npm run build && npx tsx bench/local-stream.ts [texts]
  *

@@ -1,9 +1,10 @@
 /**
- * Compares local embedding with its peers on this machine and writes the section `local` of bench/README.md and bench/charts/local.svg.
- * npm run bench:local [-- contender ...]; PYTHON=/path/to/python3 names one that has torch and sentence-transformers
+ * Compares local embedding with its peers on this machine and writes the section `local` of bench/README.md and
+ * bench/charts/local.svg. npm run bench:local [-- contender ...]; PYTHON=/path/to/python3 names one that has torch and
+ * sentence-transformers
  *
- * The contenders take turns, three times, each time in a process of their own, and every figure is the median: on a shared machine the minutes differ
- * more than some contenders do.
+ * The contenders take turns, three times, each time in a process of their own, and every figure is the median: on a
+ * shared machine the minutes differ more than some contenders do.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';

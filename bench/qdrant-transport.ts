@@ -1,6 +1,7 @@
 /**
- * How fast vectors leave this process: the bare REST client, ours on top of it, rounding, and gRPC, each against a server process that only
- * reads and says yes, so that the client is what is measured. Writes its section of bench/README.md.
+ * How fast vectors leave this process: the bare REST client, ours on top of it, rounding, and gRPC, each against a
+ * server process that only reads and says yes, so that the client is what is measured. Writes its section of
+ * bench/README.md.
  *
  *     npm --prefix bench install && npx tsx bench/qdrant-transport.ts
  */

@@ -1,5 +1,5 @@
-// Kills a process that writes to the local engine (SIGKILL), opens its store and checks it, again and again on the same store.
-//   npm run soak:engine -- [kills, default 500] [seed, default the time]
+// Kills a process that writes to the local engine (SIGKILL), opens its store and checks it, again and again on the same
+// store. npm run soak:engine -- [kills, default 500] [seed, default the time]
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,5 +21,5 @@ const report = await killWriters({
   },
 });
 process.stdout.write(`${JSON.stringify(report)}\n`);
-// Where a check fails, the store stays for a look at it.
+// If a check fails, the store stays for a look at it.
 await rm(folder, { recursive: true });

@@ -1,9 +1,11 @@
-// Ingest and search rates of the local engine at several sizes, and, with QDRANT_URL, of our store and the bare client on a Qdrant server.
+// Ingest and search rates of the local engine at several sizes, and, with QDRANT_URL, of our store and the bare client
+// on a Qdrant server.
 //
 //   npm run bench:vectors                      10,000 and 100,000 points
 //   BENCH_LARGE=1 npm run bench:vectors        also 1,000,000
 //
-// Each figure is the median of several runs, each in a process of its own. The result goes to bench/README.md and bench/charts/vectors.svg.
+// Each figure is the median of several runs, each in a process of its own. The result goes to bench/README.md and
+// bench/charts/vectors.svg.
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
@@ -108,7 +110,7 @@ async function report(): Promise<void> {
     `384 dimensions, batches of 256 points with 7 payload fields, 10 hits; ${cpus()[0]?.model}, Node ${process.version}. \`npm run bench:vectors\`; medians of ${runs} runs.`,
     'Searches are p50 / p95 in ms under the tenant filter alone (which leaves every point), with 10 % and with 0.1 % of them left. *folder*: every batch is on disk (fsync) before it counts. *open*: reading the folder and the first search. *memory*: what the engine keeps, and how much the process grew, over the bytes of vectors and payloads. *pause*: how long the event loop stood still during the searches of the tenant (99th percentile).',
     '',
-    '| what | where | points | ingested a second | tenant | 10 % | 0.1 % | recall@10 | open ms | memory | pause ms |',
+    '| what | place | points | ingested a second | tenant | 10 % | 0.1 % | recall@10 | open ms | memory | pause ms |',
     '|---|---|---|---|---|---|---|---|---|---|---|',
     ...results.map(row),
     '',

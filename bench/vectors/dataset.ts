@@ -25,7 +25,7 @@ export class Dataset {
     return vector;
   }
 
-  /** A query lies in a cluster, and is none of the points. */
+  /** A query lies in a cluster, and is not one of the points. */
   query(at: number): Float32Array {
     return this.vector(50_000_000 + at * 13);
   }

@@ -9,7 +9,7 @@ import { untilGreen } from './until-green.js';
 export interface Target {
   create(): Promise<void>;
   ingest(from: number, to: number): Promise<void>;
-  /** Ends when what was stored is indexed, where anything is. */
+  /** Ends when what was stored is indexed, if anything is. */
   settle(): Promise<void>;
   /** The numbers of the points that were found, the nearest first. */
   search(query: Float32Array, filter: object | undefined): Promise<number[]>;
@@ -17,7 +17,10 @@ export interface Target {
   close(): Promise<void>;
 }
 
-/** How many points are stored at once; their vectors are made in the same memory each time, so that it does not count as the engine's. */
+/**
+ * How many points are stored at once; their vectors are made in the same memory each time, so that it does not count as
+ * the engine's.
+ */
 export const batchSize = 256;
 const buffers = Array.from({ length: batchSize }, () => new Float32Array(dimension));
 

@@ -7,8 +7,9 @@ export interface EmbeddingCacheEntry {
 }
 
 /**
- * Where vectors are kept, so that a text is embedded once. The keys are made by the caller: they hold the tenant, the embedding space and a
- * keyed hash of the text, never the text. An implementation may forget anything at any time, and it never changes a vector.
+ * If vectors are kept, so that a text is embedded once. The keys are made by the caller: they hold the tenant, the
+ * embedding space and a keyed hash of the text, never the text. An implementation may forget anything at any time, and
+ * it never changes a vector.
  *
  * A cache that fails or is slow costs money and no answer: its caller embeds the texts as if nothing were kept.
  */

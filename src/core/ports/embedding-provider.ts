@@ -10,21 +10,21 @@ export interface EmbeddingOptions extends ProviderCallOptions {
   /** @default 'document' */
   readonly inputType?: EmbeddingInputType | undefined;
   /**
-   * Cuts a text that is longer than the model takes, in place of an error. Models that run in this process always cut; of a gateway's, those whose
-   * limit is known: OpenAI's, and where the row sets `max_input_tokens`.
+   * Cuts a text that is longer than the model takes, in place of an error. Models that run in this process always cut;
+   * of a gateway's, those whose limit is known: OpenAI's, and where the row sets `max_input_tokens`.
    * @default false
    */
   readonly truncate?: boolean | undefined;
   /**
-   * Told of vectors as they come, so that a long job can show progress and store as it goes. Waited for, several at once; where it fails, the call fails with its error.
-   * Providers that run in this process may not tell.
+   * Called with vectors as they come, so that a long job can show progress and store as it goes. Awaited, several at
+   * once; if it fails, the call fails with its error. Providers that run in this process may not tell.
    */
   readonly onBatch?: ((batch: EmbeddedBatch) => void | Promise<void>) | undefined;
 }
 
 /** Texts of a call that just got their vectors. */
 export interface EmbeddedBatch {
-  /** Where they stand among the texts of the call. */
+  /** Their positions among the texts of the call. */
   readonly positions: readonly number[];
   /** One a position. The same vectors are in the result. */
   readonly embeddings: readonly Float32Array[];
@@ -36,7 +36,7 @@ export interface EmbeddedBatch {
 export interface EmbeddingUsage {
   /** How many texts got a vector. */
   readonly inputCount: number;
-  /** Tokens as the provider counted them, or null where it did not say. */
+  /** Tokens as the provider counted them, or null if it did not say. */
   readonly inputTokens: number | null;
 }
 
@@ -49,7 +49,10 @@ export interface EmbeddingResult {
   readonly usage: EmbeddingUsage;
 }
 
-/** A result in which the failed positions are `undefined`; carried by `PartialEmbeddingError`. `embeddingSpace` is null where no input succeeded. */
+/**
+ * A result in which the failed positions are `undefined`; carried by `PartialEmbeddingError`. `embeddingSpace` is null
+ * if no input succeeded.
+ */
 export interface PartialEmbeddingResult {
   readonly embeddings: readonly (Float32Array | undefined)[];
   readonly embeddingSpace: EmbeddingSpace | null;
@@ -64,17 +67,24 @@ export interface ProviderHealth {
   readonly detail: string;
 }
 
-/** Turns texts into vectors. The smallest thing that the manager and the index can work with; see docs/writing-an-adapter.md. */
+/**
+ * Turns texts into vectors. The smallest thing that the manager and the index can work with; see
+ * docs/writing-an-adapter.md.
+ */
 export interface EmbeddingProvider {
   /** Unique among a tenant's providers and fit for a log line, such as `wex_ai_gateway:12`. */
   readonly id: string;
 
-  /** The space of the vectors that `generateEmbeddings` would return. Makes no billed call, and none at all where the answer is known. */
+  /**
+   * The space of the vectors that `generateEmbeddings` would return. Makes no billed call, and none at all if the
+   * answer is known.
+   */
   embeddingSpace(options?: Pick<EmbeddingOptions, 'model' | 'signal'>): Promise<DeclaredEmbeddingSpace>;
 
   /**
    * @param texts - Non-empty strings. No texts: an empty result, without a call.
-   * @throws `InvalidInputError` before any I/O; `PartialEmbeddingError` where some inputs got a vector and others did not.
+   * @throws `InvalidInputError` before any I/O; `PartialEmbeddingError` if some inputs got a vector and others did
+   *   not.
    */
   generateEmbeddings(texts: readonly string[], options?: EmbeddingOptions): Promise<EmbeddingResult>;
 

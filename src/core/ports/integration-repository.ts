@@ -33,8 +33,8 @@ export interface UsageRecord {
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
   /**
-   * US dollars as a decimal string with at most four decimals, which is all that the column holds, or null if the price is unknown. The
-   * exact amount is in `requestMetadata.cost_usd`.
+   * US dollars as a decimal string with at most four decimals, which is all that the column holds, or null if the price
+   * is unknown. The exact amount is in `requestMetadata.cost_usd`.
    */
   readonly cost: string | null;
   readonly requestMetadata: Readonly<Record<string, unknown>>;
@@ -48,7 +48,10 @@ export interface TenantUsage {
 }
 
 export interface RecordUsageRowsOptions extends CallOptions {
-  /** An earlier write of some of the rows may have gone through: look for them by `requestMetadata.usage_id`, and write only the others. */
+  /**
+   * An earlier write of some of the rows may have gone through: look for them by `requestMetadata.usage_id`, and write
+   * only the others.
+   */
   readonly mayExist?: boolean | undefined;
 }
 
@@ -61,18 +64,21 @@ export interface IntegrationRepository {
   readonly isTransaction?: boolean;
 
   /**
-   * The tenant's active integrations of type `ai_provider`, ordered by id. A row that cannot be read has a `problem` and does not keep
-   * the others from being returned.
+   * The tenant's active integrations of type `ai_provider`, ordered by id. A row that cannot be read has a `problem`
+   * and does not keep the others from being returned.
    */
   listActiveIntegrations(tenantId: number, options?: CallOptions): Promise<readonly Integration[]>;
 
-  /** One of the tenant's integrations of type `ai_provider`, active or not; undefined also if the row is another tenant's. */
+  /**
+   * One of the tenant's integrations of type `ai_provider`, active or not; undefined also if the row is another
+   * tenant's.
+   */
   findIntegration(tenantId: number, integrationId: number, options?: CallOptions): Promise<Integration | undefined>;
 
   /**
-   * The tenant's `sentence_transformers` integration, made with defaults (all-MiniLM-L6-v2, batch_size 32, normalised, cost 0) if there is
-   * none; once, also when many processes ask at the same time. An existing row is returned as it is, also an inactive one: an
-   * administrator who switched it off is not overruled.
+   * The tenant's `sentence_transformers` integration, made with defaults (all-MiniLM-L6-v2, batch_size 32, normalised,
+   * cost 0) if there is none; once, also when many processes ask at the same time. An existing row is returned as it
+   * is, also an inactive one: an administrator who switched it off is not overruled.
    */
   createDefaultLocalIntegration(tenantId: number, options?: CallOptions): Promise<Integration>;
 
@@ -83,8 +89,9 @@ export interface IntegrationRepository {
   recordUsage(tenantId: number, usage: UsageRecord, options?: CallOptions): Promise<void>;
 
   /**
-   * Appends rows of one or several tenants, all or none. Without this method they are written one by one. A failure that is the fault of a
-   * row is a `RepositoryError` with `isAboutRow`. Inside a transaction of the host, a failure must leave the transaction usable.
+   * Appends rows of one or several tenants, all or none. Without this method they are written one by one. A failure
+   * that is the fault of a row is a `RepositoryError` with `isAboutRow`. Inside a transaction of the host, a failure
+   * must leave the transaction usable.
    */
   recordUsageRows?(rows: readonly TenantUsage[], options?: RecordUsageRowsOptions): Promise<void>;
 }

@@ -1,4 +1,7 @@
-/** US dollars for a million tokens of each kind, as catalogues state them. What is left out is unknown, or priced as the rest. */
+/**
+ * US dollars for a million tokens of each kind, as catalogues state them. What is left out is unknown, or priced as the
+ * rest.
+ */
 export interface CataloguePrice {
   readonly inputPerMillion?: number | string | undefined;
   readonly cachedInputPerMillion?: number | string | undefined;

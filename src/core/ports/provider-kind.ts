@@ -7,7 +7,7 @@ import type { UsageRecorder } from './usage-recorder.js';
 /** What a provider is asked for. */
 export type Operation = 'embedding' | 'text';
 
-/** A provider made from an integration: always embeddings, text where it has `generateText`. */
+/** A provider made from an integration: always embeddings, text if it has `generateText`. */
 export type AiProvider = EmbeddingProvider & Partial<TextProvider>;
 
 export interface ProviderContext {
@@ -17,7 +17,10 @@ export interface ProviderContext {
   readonly logger?: Logger | undefined;
 }
 
-/** How rows with one value of `integrations.provider` become provider objects. Each adapter exports one; a host may add its own. */
+/**
+ * How rows with one value of `integrations.provider` become provider objects. Each adapter exports one; a host may add
+ * its own.
+ */
 export interface ProviderKind {
   /** The value of `integrations.provider`. */
   readonly name: string;
@@ -25,12 +28,16 @@ export interface ProviderKind {
   readonly isLocal: boolean;
   readonly operations: readonly Operation[];
   /**
-   * Whether the row's own model is made for the operation. Rows whose model is not are asked only if there is no other. Absent: it always is.
+   * Whether the row's own model is made for the operation. Rows whose model is not are asked only if there is no other.
+   * Absent: it always is.
    */
   isMadeFor?(integration: Integration, operation: Operation): boolean;
   /** Whether a call that names a model may go to the row. Absent: every model may be asked for. */
   hasModel?(integration: Integration, model: string): boolean;
-  /** What an administrator should know of the row: a sentence for each key without a meaning and each value in a wrong unit. */
+  /**
+   * What an administrator should know of the row: a sentence for each key without a meaning and each value in a wrong
+   * unit.
+   */
   reviewRow?(integration: Integration): readonly string[];
   /**
    * Makes the provider. No network, no model load: both wait for the first call.

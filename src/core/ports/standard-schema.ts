@@ -1,12 +1,13 @@
 /**
- * The part of the Standard Schema interface (https://standardschema.dev, version 1) that is needed here. Zod, Valibot, ArkType and others satisfy it.
+ * The part of the Standard Schema interface (https://standardschema.dev, version 1) that is needed here. Zod, Valibot,
+ * ArkType and others satisfy it.
  */
 export interface StandardSchema<Output = unknown> {
   readonly '~standard': {
     readonly version: 1;
     readonly vendor: string;
     readonly validate: (value: unknown) => StandardSchemaResult<Output> | Promise<StandardSchemaResult<Output>>;
-    /** Standard JSON Schema, where the schema can describe itself. */
+    /** Standard JSON Schema, if the schema can describe itself. */
     readonly jsonSchema?: {
       readonly input: (options: { readonly target: 'draft-2020-12' | 'draft-07' }) => Record<string, unknown>;
     };

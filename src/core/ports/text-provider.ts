@@ -15,12 +15,17 @@ export type TextPart =
       readonly detail?: 'auto' | 'low' | 'high' | undefined;
     };
 
-/** A turn of the assistant. Hand back the `message` of a result as it is: the server may need all of it in the next turn. */
+/**
+ * A turn of the assistant. Hand back the `message` of a result as it is: the server may need all of it in the next
+ * turn.
+ */
 export interface AssistantMessage {
   readonly role: 'assistant';
   readonly content: string;
   readonly toolCalls?: readonly ToolCall[] | undefined;
-  /** What the server that made the turn wants back with it, such as signatures of its reasoning. Not for other servers. */
+  /**
+   * What the server that made the turn wants back with it, such as signatures of its reasoning. Not for other servers.
+   */
   readonly providerData?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -53,17 +58,23 @@ export interface ToolCall {
 export interface TextOptions extends ProviderCallOptions {
   /** A model in place of the integration's own; it also overrules `tier`. */
   readonly model?: string | undefined;
-  /** How hard the task is, where the integration names models per tier. @default estimated, see `estimateTaskComplexity` */
+  /**
+   * How hard the task is, if the integration names models per tier.
+   * @default estimated, see `estimateTaskComplexity`
+   */
   readonly tier?: TaskTier | undefined;
-  /** Instructions that stand before the prompt. */
+  /** Instructions that come before the prompt. */
   readonly system?: string | undefined;
   /** 0 to 2. @default the integration's `temperature`, or else the model's own */
   readonly temperature?: number | undefined;
   /** The most tokens to generate. @default the integration's `max_tokens`, or else the model's own */
   readonly maxTokens?: number | undefined;
-  /** Up to four strings that end the text where they would appear. */
+  /** Up to four strings that end the text before they would appear. */
   readonly stop?: readonly string[] | undefined;
-  /** 0 to 1: how much of the probability the candidates for the next token make up. @default the integration's `top_p` */
+  /**
+   * 0 to 1: how much of the probability the candidates for the next token make up.
+   * @default the integration's `top_p`
+   */
   readonly topP?: number | undefined;
   /** For the same answer to the same prompt, as far as the server can. */
   readonly seed?: number | undefined;
@@ -83,11 +94,16 @@ export interface TextOptions extends ProviderCallOptions {
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   /** Whether the server holds the model to the schema. @default 'auto': if the schema is one that strict mode takes */
   readonly strict?: boolean | 'auto' | undefined;
-  /** Further fields of the request's body, for what this library has no name for; they win over those of the integration. */
+  /**
+   * Further fields of the request's body, for what this library has no name for; they win over those of the
+   * integration.
+   */
   readonly extraBody?: Readonly<Record<string, unknown>> | undefined;
   /** Further parameters of the request's address. */
   readonly extraQuery?: Readonly<Record<string, string>> | undefined;
-  /** Asks for JSON of this schema, and validates it: any Standard Schema, such as one of Zod. The value is in `output`. */
+  /**
+   * Asks for JSON of this schema, and validates it: any Standard Schema, such as one of Zod. The value is in `output`.
+   */
   readonly schema?: StandardSchema | undefined;
   /** The schema as JSON Schema. @default asked of `schema`, which must then be able to describe itself */
   readonly jsonSchema?: Readonly<Record<string, unknown>> | undefined;
@@ -97,7 +113,7 @@ export interface TextOptions extends ProviderCallOptions {
 }
 
 export interface TextUsage {
-  /** Tokens as the provider counted them, or null where it did not say. */
+  /** Tokens as the provider counted them, or null if it did not say. */
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
   /** How many of `inputTokens` came from the provider's prompt cache, if it said so. */
@@ -107,15 +123,15 @@ export interface TextUsage {
 }
 
 export interface TextResult {
-  /** Empty where the model only called tools, or refused. */
+  /** Empty if the model only called tools, or refused. */
   readonly text: string;
-  /** What the model said in place of an answer, where it refused and its server tells that from a text. */
+  /** What the model said in place of an answer, if it refused and its server tells that from a text. */
   readonly refusal?: string | undefined;
   /** The model that was asked. */
   readonly model: string;
-  /** Why this model, where the integration names models per tier. */
+  /** Why this model, if the integration names models per tier. */
   readonly modelChoice?: ModelChoice | undefined;
-  /** Why the text ended: `stop`, `length`, `tool_calls`, `content_filter`, …; null where the provider did not say. */
+  /** Why the text ended: `stop`, `length`, `tool_calls`, `content_filter`, …; null if the provider did not say. */
   readonly finishReason: string | null;
   /** The tools that the model asks for. */
   readonly toolCalls?: readonly ToolCall[] | undefined;
@@ -144,14 +160,15 @@ export interface TextProvider {
   readonly id: string;
 
   /**
-   * @throws `InvalidInputError` before any I/O; `ProviderError` with the status and the number of attempts, with code `invalid_response` where the
-   *   text does not satisfy `schema`, and `input_refused` where the model refused or a content filter ended the text instead.
+   * @throws `InvalidInputError` before any I/O; `ProviderError` with the status and the number of attempts, with code
+   *   `invalid_response` if the text does not satisfy `schema`, and `input_refused` if the model refused or a
+   *   content filter ended the text instead.
    */
   generateText(prompt: TextPrompt, options?: TextOptions): Promise<TextResult>;
 
   /**
-   * The same as it is generated. Leaving the iteration ends the request, also while the next chunk is waited for, and so does the signal, also while
-   * nobody waits; a failure in the middle is an error, and nothing is sent twice.
+   * The same as it is generated. Leaving the iteration ends the request, also while the next chunk is waited for, and
+   * so does the signal, also while nobody waits; a failure in the middle is an error, and nothing is sent twice.
    */
   streamText?(prompt: TextPrompt, options?: TextOptions): AsyncIterable<TextChunk>;
 }

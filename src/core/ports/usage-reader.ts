@@ -24,7 +24,7 @@ export interface UsageGroup {
   readonly day: string;
   /** `{}` unless the query asks for tags. */
   readonly tags: Readonly<Record<string, unknown>>;
-  /** Where the cost is from: `row`, `reported`, `catalogue`, `unknown`, or null in a row that does not say. */
+  /** If the cost is from: `row`, `reported`, `catalogue`, `unknown`, or null in a row that does not say. */
   readonly costSource: string | null;
   /** `cache` or `unchanged` for texts that needed no request; null for a request. */
   readonly reuse: string | null;
@@ -42,7 +42,7 @@ export interface UsageGroup {
   /** How many rows have no cost. */
   readonly unknownCostCount: number;
   readonly savedTokens: number;
-  /** Exact US dollars, as they were reckoned when the request was avoided. */
+  /** Exact US dollars, as they were computed when the request was avoided. */
   readonly savedCost: string;
 }
 

@@ -20,7 +20,9 @@ export interface UsageEvent {
   /** How many of `inputTokens` and of `outputTokens` were audio. */
   readonly audioInputTokens?: number | undefined;
   readonly audioOutputTokens?: number | undefined;
-  /** The counts are this library's estimate, because the server sent none (a stream that was left, an aborted request). */
+  /**
+   * The counts are this library's estimate, because the server sent none (a stream that was left, an aborted request).
+   */
   readonly isEstimate?: boolean | undefined;
   /** US dollars as the gateway reported them for this request, as a decimal string. */
   readonly reportedCost?: string | undefined;
@@ -29,8 +31,9 @@ export interface UsageEvent {
 }
 
 /**
- * Called by a provider after each answered request, before the call returns, so that what was paid is on record even if a later
- * request of the same call fails. Must not throw: a vector that was paid for is not lost because its bookkeeping failed.
+ * Called by a provider after each answered request, before the call returns, so that what was paid is on record even if
+ * a later request of the same call fails. Must not throw: a vector that was paid for is not lost because its
+ * bookkeeping failed.
  */
 export interface UsageRecorder {
   record(event: UsageEvent): Promise<void>;

@@ -3,7 +3,9 @@ import type { CallOptions } from './call-options.js';
 /** What a payload or a filter may hold. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
-/** The value of each dimension that is not zero, as keyword models (BM25, SPLADE) make them: two lists of one length. */
+/**
+ * The value of each dimension that is not zero, as keyword models (BM25, SPLADE) make them: two lists of one length.
+ */
 export interface SparseVector {
   /** Unsigned 32-bit integers, none twice. */
   readonly indices: readonly number[];
@@ -14,16 +16,16 @@ export interface VectorRecord {
   /** The record's key in its table. The same key replaces what was stored under it. */
   readonly recordId: string | number;
   readonly vector: ArrayLike<number>;
-  /** For hybrid search, where the collection has sparse vectors. */
+  /** For hybrid search, if the collection has sparse vectors. */
   readonly sparseVector?: SparseVector | undefined;
   /**
-   * Anything to filter by or to get back. `client_id`, `table_name`, `record_id` and `pulse_content_hash` are set by the store and
-   * refused here.
+   * Anything to filter by or to get back. `client_id`, `table_name`, `record_id` and `pulse_content_hash` are set by
+   * the store and refused here.
    */
   readonly metadata?: Readonly<Record<string, JsonValue>> | undefined;
   /**
-   * Says what the vector was made from, up to 200 characters. A store that has `readStored` keeps it in the same write as the vector, so
-   * that the two always belong together.
+   * Says what the vector was made from, up to 200 characters. A store that has `readStored` keeps it in the same write
+   * as the vector, so that the two always belong together.
    */
   readonly contentHash?: string | undefined;
 }
@@ -57,13 +59,16 @@ export interface SimilarRecord {
 export interface CreateCollectionOptions extends CallOptions {
   /** The length of the vectors. @default 1536 */
   readonly vectorSize?: number | undefined;
-  /** Pins the collection to an embedding space (its `embeddingSpaceId`). An existing collection with another pin is an error. */
+  /**
+   * Pins the collection to an embedding space (its `embeddingSpaceId`). An existing collection with another pin is an
+   * error.
+   */
   readonly embeddingSpace?: string | undefined;
 }
 
 export interface CollectionDescription {
   readonly vectorSize: number;
-  /** The pinned embedding space, or null where the collection was made without one. */
+  /** The pinned embedding space, or null if the collection was made without one. */
   readonly embeddingSpace: string | null;
   readonly pointCount: number;
 }
@@ -73,16 +78,22 @@ export interface SearchOptions extends CallOptions {
   readonly limit?: number | undefined;
   /** The lowest cosine similarity of a hit. @default 0.7 */
   readonly scoreThreshold?: number | undefined;
-  /** The space of the query vector: refused where the collection is pinned to another. */
+  /** The space of the query vector: refused if the collection is pinned to another. */
   readonly embeddingSpace?: string | undefined;
-  /** Narrows the search further; it can never widen it beyond the tenant. Qdrant's filter form (`must`, `should`, `must_not`, …). */
+  /**
+   * Narrows the search further; it can never widen it beyond the tenant. Qdrant's filter form (`must`, `should`,
+   * `must_not`, …).
+   */
   readonly filter?: Readonly<Record<string, unknown>> | undefined;
 }
 
 export interface UpsertVectorsOptions extends CallOptions {
-  /** The space of the vectors: refused where the collection is pinned to another. */
+  /** The space of the vectors: refused if the collection is pinned to another. */
   readonly embeddingSpace?: string | undefined;
-  /** Told after each part that was stored, with how many records are stored so far. Waited for; where it fails, the call fails with its error. */
+  /**
+   * Called after each part that was stored, with how many records are stored so far. Waited for; if it fails, the call
+   * fails with its error.
+   */
   readonly onProgress?: ((progress: { readonly storedCount: number }) => unknown) | undefined;
 }
 
@@ -90,7 +101,7 @@ export interface UpsertVectorsOptions extends CallOptions {
 export interface VectorStore {
   /** Makes the collection unless it exists with the same vector size and embedding space. */
   createCollection(tenantId: number, tableName: string, options?: CreateCollectionOptions): Promise<void>;
-  /** Undefined where there is no such collection. */
+  /** Undefined if there is no such collection. */
   describeCollection(
     tenantId: number,
     tableName: string,
@@ -110,8 +121,8 @@ export interface VectorStore {
     options?: SearchOptions,
   ): Promise<SimilarRecord[]>;
   /**
-   * The content hashes of records, read at once; records that are not stored are left out, and the order is the store's. Optional: on a
-   * store without it every record counts as changed.
+   * The content hashes of records, read at once; records that are not stored are left out, and the order is the
+   * store's. Optional: on a store without it every record counts as changed.
    */
   readStored?(
     tenantId: number,
@@ -119,9 +130,12 @@ export interface VectorStore {
     recordIds: readonly (string | number)[],
     options?: ReadStoredOptions,
   ): Promise<readonly StoredContent[]>;
-  /** All records of the table, without their metadata and vectors. Optional: needed to find out which ones a source has lost. */
+  /**
+   * All records of the table, without their metadata and vectors. Optional: needed to find out which ones a source has
+   * lost.
+   */
   listStored?(tenantId: number, tableName: string, options?: CallOptions): AsyncIterable<StoredContent>;
-  /** Deletes by record id; unknown ids are no error. */
+  /** Deletes by record id; unknown ids are ignored. */
   deleteRecords(
     tenantId: number,
     tableName: string,

@@ -41,7 +41,7 @@ const parameterNames = [
   'on_disk_payload',
 ];
 
-/** @throws a 400 or 422 where the request is malformed or asks for what the local engine has not. */
+/** @throws a 400 or 422 if the request is malformed or asks for what the local engine has not. */
 export function parseCreateCollection(name: string, request: unknown): CollectionConfig {
   if (!isObject(request)) throw formatError('a request must be an object');
   const params: JsonObject = {

@@ -20,7 +20,7 @@ export class CollectionRegistry {
 
   static async open(location: string): Promise<CollectionRegistry> {
     if (location === ':memory:') return new CollectionRegistry(undefined, new Map(), new Map());
-    // Not where a later `process.chdir` would look for it.
+    // Absolute, so that a later `process.chdir` does not change the place.
     const { storage, collections, aliases } = await FolderStorage.open(resolve(location));
     return new CollectionRegistry(storage, collections, aliases);
   }
@@ -56,7 +56,7 @@ export class CollectionRegistry {
     return this.#collections.has(this.#aliases.get(name) ?? name);
   }
 
-  /** @throws a 404 where there is neither a collection nor an alias of that name. */
+  /** @throws a 404 if there is neither a collection nor an alias of that name. */
   get(name: string): OpenCollection {
     this.#requireOpen();
     const open = this.#collections.get(this.#aliases.get(name) ?? name);
@@ -65,7 +65,7 @@ export class CollectionRegistry {
     return open;
   }
 
-  /** @throws a 409 where the collection exists. */
+  /** @throws a 409 if the collection exists. */
   async create(config: CollectionConfig): Promise<void> {
     const name = requireName(config.name);
     await this.#inTurn(async () => {
@@ -80,8 +80,8 @@ export class CollectionRegistry {
   }
 
   /**
-   * Returns whether there was such a collection. Its aliases go with it. If it fails the collection is there again, but refuses
-   * everything except to be deleted.
+   * Returns whether there was such a collection. Its aliases go with it. If it fails the collection is there again, but
+   * refuses everything except to be deleted.
    */
   async delete(name: string): Promise<boolean> {
     return this.#inTurn(async () => {
@@ -101,7 +101,7 @@ export class CollectionRegistry {
     });
   }
 
-  /** Takes all actions or, where one is refused, none. */
+  /** Takes all actions or, if one is refused, none. */
   async updateAliases(request: unknown): Promise<void> {
     const actions = isObject(request) ? request.actions : undefined;
     if (!Array.isArray(actions)) throw formatError('`actions` must be a list');

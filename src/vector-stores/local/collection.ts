@@ -13,7 +13,10 @@ import type { ScanTurns } from './scan-schedule.js';
 import { SparseVectors } from './vectors/sparse-vectors.js';
 import { VectorMatrix } from './vectors/vector-matrix.js';
 
-/** A change in the form in which it is logged: applying it again, or to a state that already has it, changes nothing more. */
+/**
+ * A change in the form in which it is logged: applying it again, or to a state that already has it, changes nothing
+ * more.
+ */
 export type Mutation =
   | { readonly kind: 'configure'; readonly config: CollectionConfig }
   | ({ readonly kind: 'upsert' } & PointBatch)
@@ -86,7 +89,7 @@ export class Collection {
   }
 
   #upsert(batch: PointBatch): void {
-    // Where the memory does not suffice, nothing has changed yet.
+    // If the memory does not suffice, nothing has changed yet.
     for (const matrix of this.dense.values()) matrix.reserve(this.points.rowCount + batch.ids.length);
     const rows = batch.ids.map((id, at) => this.#setPoint(id, batch.payloads[at] as JsonObject));
     for (const [name, { positions, values }] of Object.entries(batch.dense)) {

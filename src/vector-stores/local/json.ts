@@ -13,7 +13,7 @@ export function cloneJson<Value>(value: Value): Value {
   return copy as Value;
 }
 
-/** Sets an own property, also where the key is `__proto__` and plain assignment would change the prototype instead. */
+/** Sets an own property, also if the key is `__proto__` and plain assignment would change the prototype instead. */
 export function defineKey(target: JsonObject, key: string, value: unknown): void {
   if (key === '__proto__') {
     Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });

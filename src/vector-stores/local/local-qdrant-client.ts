@@ -29,7 +29,8 @@ export const emulatedVersion = '1.19.1';
 
 export interface LocalQdrantClientOptions {
   /**
-   * `:memory:`, or a folder that holds nothing else; it is created where it does not exist. One process at a time may have a folder open.
+   * `:memory:`, or a folder that holds nothing else; it is created if it does not exist. One process at a time may
+   * have a folder open.
    */
   readonly location: string;
 }
@@ -40,10 +41,12 @@ interface UpdateResult {
 }
 
 /**
- * Qdrant in this process: the methods of Qdrant's REST client that this library calls, with the same requests, responses, errors, filters and
- * scores, on an engine that scans every vector that a filter leaves, so that each search is exact.
+ * Qdrant in this process: the methods of Qdrant's REST client that this library calls, with the same requests,
+ * responses, errors, filters and scores, on an engine that scans every vector that a filter leaves, so that each search
+ * is exact.
  *
- * It is made for tests, development, and stores of up to about 250,000 vectors a collection; beyond that a Qdrant server is next.
+ * It is made for tests, development, and stores of up to about 250,000 vectors a collection; beyond that a Qdrant
+ * server is next.
  *
  * @example
  * const client = await LocalQdrantClient.open({ location: './vectors' });
@@ -62,9 +65,9 @@ export class LocalQdrantClient implements QdrantClientLike {
   /**
    * Opens a store.
    *
-   * @throws {@link AiProviderError} `storage_locked` where another client has the folder open, `storage_corrupt` where its files were
-   * damaged, `unsupported_operation` where a newer version wrote them, `vector_store_failed` where the folder holds something else or the
-   * operating system refuses it.
+   * @throws {@link AiProviderError} `storage_locked` if another client has the folder open, `storage_corrupt` if
+   *   its files were damaged, `unsupported_operation` if a newer version wrote them, `vector_store_failed` if the
+   *   folder holds something else or the operating system refuses it.
    */
   static async open(options: LocalQdrantClientOptions): Promise<LocalQdrantClient> {
     const location: unknown = options?.location;
@@ -88,7 +91,10 @@ export class LocalQdrantClient implements QdrantClientLike {
     return new LocalQdrantClient(this.#registry, this.#schedule, caller);
   }
 
-  /** @throws where a collection can no longer be written to: whoever asks for the version asks whether the store is well. */
+  /**
+   * @throws if a collection can no longer be written to: whoever asks for the version asks whether the store is
+   *   well.
+   */
   async versionInfo(): Promise<{ title: string; version: string }> {
     this.#registry.requireHealthy();
     return { title: 'pulse-local-engine', version: emulatedVersion };

@@ -10,7 +10,7 @@ export interface PointBatch {
   readonly ids: readonly PointId[];
   readonly payloads: readonly JsonObject[];
   readonly dense: Readonly<Record<string, DenseBatch>>;
-  /** One entry a point, null where it has no such vector. */
+  /** One entry a point, null if it has no such vector. */
   readonly sparse: Readonly<Record<string, readonly (SparseVector | null)[]>>;
 }
 
@@ -33,10 +33,10 @@ interface PointRequest {
 }
 
 /**
- * Checks the points of an upsert request (`points`, or `batch` with parallel lists) and copies them. The dense vectors are valid until the
- * next call for the same collection.
+ * Checks the points of an upsert request (`points`, or `batch` with parallel lists) and copies them. The dense vectors
+ * are valid until the next call for the same collection.
  *
- * @throws a 400 or 422 for the whole request where one point is malformed: nothing is stored of it then.
+ * @throws a 400 or 422 for the whole request if one point is malformed: nothing is stored of it then.
  */
 export function parsePointBatch(request: JsonObject, spaces: VectorSpaces): PointBatch {
   const { points, ids } = lastOfEachId(readPoints(request));
@@ -71,7 +71,7 @@ export function requireDense(vector: unknown): ArrayLike<number> {
   throw formatError('a dense vector must be an array of numbers');
 }
 
-/** Where an id comes twice, the later point counts. */
+/** If an id comes twice, the later point counts. */
 function lastOfEachId(points: readonly PointRequest[]): { points: readonly PointRequest[]; ids: PointId[] } {
   const ids = points.map((point) => parsePointId(point.id));
   const lastPositions = new Map(ids.map((id, position) => [id, position]));

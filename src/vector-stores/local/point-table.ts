@@ -15,8 +15,8 @@ export interface TableScan {
 /**
  * Which point lives in which row, and its payload.
  *
- * A row is never overwritten: a point that is stored again gets another one. The old row is *retired*: it stays readable
- * for those who began before, until it is freed, and is then used again.
+ * A row is never overwritten: a point that is stored again gets another one. The old row is *retired*: it stays
+ * readable for those who began before, until it is freed, and is then used again.
  */
 export class PointTable {
   readonly #rows = new Map<PointId, number>();

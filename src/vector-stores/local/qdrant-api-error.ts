@@ -1,6 +1,7 @@
 /**
- * A refusal in the form that the real client throws (an object of `status` and `data.status.error`), so that whoever maps the errors of a
- * Qdrant server maps those of the local engine with the same code. Messages name keys and counts, never a payload's value or a vector.
+ * A refusal in the form that the real client throws (an object of `status` and `data.status.error`), so that whoever
+ * maps the errors of a Qdrant server maps those of the local engine with the same code. Messages name keys and counts,
+ * never a payload's value or a vector.
  */
 export class QdrantApiError extends Error {
   readonly status: number;

@@ -9,8 +9,8 @@ import { parseOptionalFilter } from './query/request.js';
 const updateModes = ['upsert', 'insert_only', 'update_only'];
 
 /**
- * Leaves out the points that `update_mode` and `update_filter` protect: they name what an existing point must look like to
- * be replaced.
+ * Leaves out the points that `update_mode` and `update_filter` protect: they name what an existing point must look like
+ * to be replaced.
  */
 export function planUpsert(collection: Collection, request: JsonObject, batch: PointBatch): Mutation {
   const mode = request.update_mode ?? 'upsert';

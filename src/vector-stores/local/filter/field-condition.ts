@@ -36,8 +36,8 @@ const boundNames = ['gt', 'gte', 'lt', 'lte'] as const;
 
 /**
  * Parses what a field condition asks of its field. As in Qdrant 1.19 (`FieldCondition::check`): a count goes before
- * `is_empty`, that before `is_null`, that before the rest, of which one suffices if several are given; an array matches if
- * one of its elements does.
+ * `is_empty`, that before `is_null`, that before the rest, of which one suffices if several are given; an array matches
+ * if one of its elements does.
  *
  * @param index - of the field, if it has one: see {@link PayloadIndex}.
  */
@@ -203,7 +203,9 @@ function parseExcept(list: readonly unknown[], index: PayloadIndex | undefined):
   };
 }
 
-/** The listed values as an index holds them; undefined if it cannot serve one of them. An empty list is one of texts. */
+/**
+ * The listed values as an index holds them; undefined if it cannot serve one of them. An empty list is one of texts.
+ */
 function heldForms(list: readonly unknown[], index: PayloadIndex | undefined): AcceptedValues | undefined {
   const isOfTexts = list.every((value) => typeof value === 'string');
   if (index?.type === 'bool' || isOfTexts === (index?.type === 'integer')) return undefined;

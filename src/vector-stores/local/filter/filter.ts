@@ -178,8 +178,8 @@ function fieldCondition({ key, path }: Field, test: FieldTest): FieldCondition {
 }
 
 /**
- * Joins the conditions of a group that look at one field, so that the field is read once a point; and of those, the ones
- * that accept listed values into one set, in which thousands of them cost no more than one.
+ * Joins the conditions of a group that look at one field, so that the field is read once a point; and of those, the
+ * ones that accept listed values into one set, in which thousands of them cost no more than one.
  */
 function joinConditions(conditions: readonly Condition[], quantifier: 'every' | 'some'): Condition[] {
   const byField = new Map<string, FieldCondition[]>();
@@ -236,7 +236,7 @@ function joinAccepted(conditions: readonly FieldTest[]): readonly FieldTest[] {
 /** What a filter is evaluated on. */
 export interface FilterSubject {
   readonly payload: JsonObject;
-  /** Undefined inside a nested filter, where ids and vectors match nothing. */
+  /** Undefined inside a nested filter: ids and vectors match nothing there. */
   readonly id: PointId | undefined;
   hasVector(name: string): boolean;
 }

@@ -11,8 +11,8 @@ const noPoint = 0;
 const leastValueLimit = 1024;
 
 /**
- * What is at one payload path, for all rows: a dictionary of the different findings (see `valuesAt`) and a code for each
- * row. A condition is evaluated once for each entry of the dictionary instead of once for each point, whatever the
+ * What is at one payload path, for all rows: a dictionary of the different findings (see `valuesAt`) and a code for
+ * each row. A condition is evaluated once for each entry of the dictionary instead of once for each point, whatever the
  * condition is; so a column never changes what a filter means.
  */
 export class PayloadColumn {
@@ -96,8 +96,8 @@ export interface ColumnTruth {
 }
 
 /**
- * Codes by finding: a single string, number, boolean or null by itself, anything else by its JSON. A map for each, so that
- * no string of one tenant is taken for the JSON of another's finding.
+ * Codes by finding: a single string, number, boolean or null by itself, anything else by its JSON. A map for each, so
+ * that no string of one tenant is taken for the JSON of another's finding.
  */
 class FindingCodes {
   readonly #byScalar = new Map<unknown, number>();

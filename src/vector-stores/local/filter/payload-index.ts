@@ -5,10 +5,10 @@ import { microsOf, parseDatetime } from './datetime.js';
 import { isPlace } from './geo.js';
 
 /**
- * An index of a payload key, as it was declared: `{ type: 'keyword', … }`. Here it makes nothing faster. It changes what
- * conditions mean, as it does in Qdrant, which asks the index first and the payload only for what no index serves
- * (`field_condition_checker` in lib/segment/src/index/struct_payload_index, 1.19): an index holds only the values of its
- * type, in one spelling.
+ * An index of a payload key, as it was declared: `{ type: 'keyword', … }`. Here it makes nothing faster. It changes
+ * what conditions mean, as it does in Qdrant, which asks the index first and the payload only for what no index serves
+ * (`field_condition_checker` in lib/segment/src/index/struct_payload_index, 1.19): an index holds only the values of
+ * its type, in one spelling.
  */
 export type PayloadIndex = JsonObject;
 

@@ -7,7 +7,9 @@ import { valuesAt } from './payload-path.js';
 
 type RowTest = (row: number) => boolean;
 
-/** A column makes a table as long as its dictionary for each condition; with more conditions the payloads are looked at. */
+/**
+ * A column makes a table as long as its dictionary for each condition; with more conditions the payloads are looked at.
+ */
 const maxColumnConditions = 64;
 
 /** What a filter demands of every hit, the cheapest first: ids, whole columns, and the rest row by row. */

@@ -4,7 +4,7 @@ import type { PayloadIndex } from './payload-index.js';
 const word = /[\p{Alphabetic}\p{N}]+/gu;
 const nonSpace = /[^\p{White_Space}]+/gu;
 
-/** Stands between the elements of a list of texts, so that no phrase reaches over it. It is not a word. */
+/** Goes between the elements of a list of texts, so that no phrase reaches over it. It is not a word. */
 const elementBorder = ' ';
 
 type TextForm = 'text' | 'text_any' | 'phrase';

@@ -10,8 +10,8 @@ interface ValueCount {
 }
 
 /**
- * How many points have a value at the payload keys that were asked for: counted on first use and kept up to date from then
- * on.
+ * How many points have a value at the payload keys that were asked for: counted on first use and kept up to date from
+ * then on.
  */
 export class ValueCounts {
   readonly #counts = new Map<string, ValueCount>();

@@ -12,8 +12,8 @@ export interface FacetHit {
 }
 
 /**
- * How many of the matching points have each value of a key, the most frequent first, equal ones by value. An array counts
- * once for each of its different elements.
+ * How many of the matching points have each value of a key, the most frequent first, equal ones by value. An array
+ * counts once for each of its different elements.
  *
  * @throws a 400 if the key has no index of values, as a server does.
  */

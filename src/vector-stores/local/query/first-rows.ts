@@ -3,7 +3,9 @@ import type { Filter } from '../filter/filter.js';
 import { namesIds, selectRows } from '../filter/row-selection.js';
 import { comparePointIds, type PointId } from '../point-id.js';
 
-/** Points that are fewer than this part of all are selected and sorted; of more, the order of the ids is walked along. */
+/**
+ * Points that are fewer than this part of all are selected and sorted; of more, the order of the ids is walked along.
+ */
 const selectivePart = 1 / 8;
 /** Columns with more different values cost too much for one page. */
 const mostEntries = 4_096;

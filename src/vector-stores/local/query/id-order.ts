@@ -7,8 +7,9 @@ const sortedAtOnce = 1024;
 const mostAdded = 16_384;
 
 /**
- * The ids of a collection in their order, held from the first time that somebody pages through it: sorting them for each
- * page would make a listing quadratic. Ids that are gone stay in it until they are half of it; whoever reads skips them.
+ * The ids of a collection in their order, held from the first time that somebody pages through it: sorting them for
+ * each page would make a listing quadratic. Ids that are gone stay in it until they are half of it; whoever reads skips
+ * them.
  */
 export class IdOrder {
   #sorted: readonly PointId[] | undefined;
@@ -66,7 +67,7 @@ function* inOrder(
   }
 }
 
-/** Where `id` is, or would be. */
+/** If `id` is, or would be. */
 function positionOf(sorted: readonly PointId[], id: PointId | undefined): number {
   if (id === undefined) return 0;
   let [low, high] = [0, sorted.length];

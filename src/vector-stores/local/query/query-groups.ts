@@ -14,8 +14,8 @@ export interface PointGroup {
 }
 
 /**
- * The best points of the best groups: a group is a value (a string or an integer) under a key, its rank that of its best
- * point. A point with several values is in several groups, one without a value in no group.
+ * The best points of the best groups: a group is a value (a string or an integer) under a key, its rank that of its
+ * best point. A point with several values is in several groups, one without a value in no group.
  */
 export async function runQueryGroups(scan: Scan, request: JsonObject): Promise<PointGroup[]> {
   const { collection } = scan;

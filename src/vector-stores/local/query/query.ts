@@ -125,7 +125,10 @@ function uniqueRows(lists: readonly ScoredRow[][]): number[] {
   return [...new Set(lists.flat().map((hit) => hit.row))];
 }
 
-/** As on a server: a similarity must be above the threshold, a fused score may be at it, and what is in the order of ids has no score. */
+/**
+ * As on a server: a similarity must be above the threshold, a fused score may be at it, and what is in the order of ids
+ * has no score.
+ */
 function isAbove(score: number, { ranking, scoreThreshold }: Query): boolean {
   if (ranking.kind === 'ids') return true;
   return ranking.kind === 'fusion' ? score >= scoreThreshold : score > scoreThreshold;
@@ -197,8 +200,8 @@ async function rankSparse(
 }
 
 /**
- * The best `count` of `rows`: scored in float32, then everything that float32 cannot tell from the last of them again in
- * float64, so that neither the order nor the score depends on how the sum was taken.
+ * The best `count` of `rows`: scored in float32, then everything that float32 cannot tell from the last of them again
+ * in float64, so that neither the order nor the score depends on how the sum was taken.
  */
 async function rankDense(
   scan: Scan,

@@ -10,7 +10,10 @@ export function fuseByRank(lists: readonly (readonly ScoredRow[])[], rankConstan
   );
 }
 
-/** Distribution-based score fusion: scores of a list scaled so that its mean minus and plus three deviations are 0 and 1, then summed. */
+/**
+ * Distribution-based score fusion: scores of a list scaled so that its mean minus and plus three deviations are 0 and
+ * 1, then summed.
+ */
 export function fuseByDistribution(lists: readonly (readonly ScoredRow[])[]): ScoredRow[] {
   return sumScores(lists.map(scaleByDistribution));
 }

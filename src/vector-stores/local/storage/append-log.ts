@@ -13,8 +13,8 @@ interface Pending {
 }
 
 /**
- * A file to which records are appended. An append returns when the record is on disk; what waits while the disk is busy is
- * written and synced together.
+ * A file to which records are appended. An append returns when the record is on disk; what waits while the disk is busy
+ * is written and synced together.
  */
 export class AppendLog {
   readonly path: string;
@@ -68,7 +68,10 @@ export class AppendLog {
     return this.#failure ? undefined : this.#offset;
   }
 
-  /** @throws `vector_store_failed` if this or an earlier write failed, or the lock is gone: nothing is written after a gap. */
+  /**
+   * @throws `vector_store_failed` if this or an earlier write failed, or the lock is gone: nothing is written after a
+   *   gap.
+   */
   append(parts: readonly Uint8Array[]): Promise<void> {
     if (this.#isClosed) this.#failure ??= writeFailed(this.path, new Error('The log is closed.'));
     if (this.#failure) return Promise.reject(this.#failure);

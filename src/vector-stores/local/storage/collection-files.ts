@@ -14,16 +14,19 @@ import { writeSnapshot } from './snapshot.js';
 import { collectionClosed, storageCorrupt } from './storage-error.js';
 
 /**
- * A snapshot is due when the logs hold at least this many points and twice as many as there are: then half of what they hold was replaced
- * or deleted since. Plain ingestion never causes one, and the files never exceed about three times the points.
+ * A snapshot is due when the logs hold at least this many points and twice as many as there are: then half of what they
+ * hold was replaced or deleted since. Plain ingestion never causes one, and the files never exceed about three times
+ * the points.
  */
 const leastLoggedPoints = 10_000;
 
 /**
- * The files of one collection: the snapshot of a generation, and the logs of that and later generations, which are applied to it in order.
+ * The files of one collection: the snapshot of a generation, and the logs of that and later generations, which are
+ * applied to it in order.
  *
- * A new generation begins with a new log. Its snapshot is written while changes go on, so it may hold some of that log's changes already;
- * applying them again changes nothing. When the snapshot is complete, the files of the generations before it are removed.
+ * A new generation begins with a new log. Its snapshot is written while changes go on, so it may hold some of that
+ * log's changes already; applying them again changes nothing. When the snapshot is complete, the files of the
+ * generations before it are removed.
  */
 export class CollectionFiles implements CollectionJournal {
   readonly #folder: string;
@@ -59,7 +62,7 @@ export class CollectionFiles implements CollectionJournal {
   /**
    * Reads a collection, undefined if its creation was cut off.
    *
-   * @param end - where its logs ended when the store was closed, if nothing was written since.
+   * @param end - the ends of its logs when the store was closed, if nothing was written since.
    * @throws as `loadCollection` does; `storage_corrupt` if they end elsewhere.
    */
   static async open(
@@ -84,7 +87,7 @@ export class CollectionFiles implements CollectionJournal {
       log = await AppendLog.create(join(folder, fileName(generation, 'log')), generation, lock);
     }
     const files = new CollectionFiles(folder, lock, collection, generation, log);
-    // A log that holds nothing is not where the collection ends: it gets the record that it was closed.
+    // A log that holds nothing is not the end of the collection: it gets the record that it was closed.
     files.#hasWritten = lock.isTakenOver;
     files.#loggedPoints = loaded.loggedPoints;
     await files.#removeOutside(loaded.base, last.generation);
@@ -125,8 +128,8 @@ export class CollectionFiles implements CollectionJournal {
   }
 
   /**
-   * Begins a generation, in five steps. What makes each safe to be cut off after it: log n+1 is never durable before log n
-   * is (`continueFrom`), and a snapshot gets its name only when everything that it may hold is in durable logs.
+   * Begins a generation, in five steps. What makes each safe to be cut off after it: log n+1 is never durable before
+   * log n is (`continueFrom`), and a snapshot gets its name only when everything that it may hold is in durable logs.
    */
   async #compact(): Promise<void> {
     const generation = this.#generation + 1;
@@ -152,7 +155,10 @@ export class CollectionFiles implements CollectionJournal {
     await this.#removeOutside(generation, generation);
   }
 
-  /** Removes the files of all generations but those from the first to the last, and what is incomplete; the log in use stays. */
+  /**
+   * Removes the files of all generations but those from the first to the last, and what is incomplete; the log in use
+   * stays.
+   */
   async #removeOutside(first: number, last: number): Promise<void> {
     const { snapshots, logs, temporary } = await listCollectionFolder(this.#folder);
     const isOutside = (generation: number): boolean =>
@@ -165,7 +171,7 @@ export class CollectionFiles implements CollectionJournal {
     for (const name of names) await rm(join(this.#folder, name));
   }
 
-  /** Where the last log ends, if that is known. */
+  /** The end of the last log, if that is known. */
   get end(): LogEnd | undefined {
     const { length } = this.#log;
     return length === undefined ? undefined : { generation: this.#generation, length };
@@ -179,7 +185,8 @@ export class CollectionFiles implements CollectionJournal {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#compaction;
-    // All that was acknowledged is on disk without it: it only shows that what is damaged later was not cut off by a crash.
+    // All that was acknowledged is on disk without it: it only shows that what is damaged later was not cut off by a
+    // crash.
     if (!this.failure && this.#hasWritten)
       await this.#log.append(encodeEntry({ kind: 'closed' })).catch(() => undefined);
     await this.#log.close();

@@ -5,7 +5,10 @@ const folderForm = /^[a-z0-9_-]{1,100}-[0-9a-f]{16}$/;
 const fileForm = /^(\d{8})\.(snapshot|log)$/;
 const temporaryForm = /^\d{8}\.snapshot\.tmp$/;
 
-/** Readable for plain names; a digest keeps apart what a file system that ignores case, or cuts long names, would mix up. */
+/**
+ * Readable for plain names; a digest keeps apart what a file system that ignores case, or cuts long names, would mix
+ * up.
+ */
 export function folderName(collectionName: string): string {
   const digest = createHash('sha256').update(collectionName).digest('hex').slice(0, 16);
   return `${collectionName

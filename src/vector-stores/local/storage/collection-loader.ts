@@ -18,9 +18,9 @@ export interface LoadedCollection {
 }
 
 /**
- * Reads a collection and changes nothing; undefined where its creation was cut off.
+ * Reads a collection and changes nothing; undefined if its creation was cut off.
  *
- * @throws `storage_corrupt`; `vector_store_failed` where the folder is that of another collection, as a copy is.
+ * @throws `storage_corrupt`; `vector_store_failed` if the folder is that of another collection, as a copy is.
  */
 export async function loadCollection(
   folder: string,
@@ -53,7 +53,8 @@ async function readLogs(
   for (const generation of generations) {
     const previous = last;
     const end = await readEntries(join(folder, fileName(generation, 'log')), generation, (entry) => {
-      // A crash may cut a log off while the one after it is begun, but that one takes nothing before this one is on disk.
+      // A crash may cut a log off while the one after it is begun, but that one takes nothing before this one is on
+      // disk.
       if (previous?.end.isTorn) {
         const path = join(folder, fileName(previous.generation, 'log'));
         throw storageCorrupt(path, 'a log ends in the middle of a record');

@@ -29,13 +29,13 @@ export const isLockFile = (name: string): boolean => lockForm.test(name);
 /**
  * Keeps a folder to one process.
  *
- * Each contender writes a file of its own and then looks for those of others: of two that come at once at least the later looker sees the
- * other, and one that sees a living other withdraws. A file name is never used twice, so that removing a dead one can never hit a living
- * lock (which taking over a fixed file name would risk).
+ * Each contender writes a file of its own and then looks for those of others: of two that come at once at least the
+ * later looker sees the other, and one that sees a living other withdraws. A file name is never used twice, so that
+ * removing a dead one can never hit a living lock (which taking over a fixed file name would risk).
  *
- * A process that stood still for long enough may find its lock removed when it goes on. Therefore a change is acknowledged only once the
- * lock was seen after the change had reached the disk: whoever takes over removes the lock first and reads then, and so reads that change.
- * This asks no clock, which may have stood still as well.
+ * A process that stood still for long enough may find its lock removed when it goes on. Therefore a change is
+ * acknowledged only once the lock was seen after the change had reached the disk: whoever takes over removes the lock
+ * first and reads then, and so reads that change. This asks no clock, which may have stood still as well.
  */
 export class FolderLock implements HeldLock {
   readonly isTakenOver: boolean;
@@ -44,7 +44,7 @@ export class FolderLock implements HeldLock {
   readonly #heartbeat: NodeJS.Timeout;
   #failure: Error | undefined;
 
-  /** @throws `storage_locked` where a living process, this one included, has the folder. */
+  /** @throws `storage_locked` if a living process, this one included, has the folder. */
   static async acquire(folder: string): Promise<FolderLock> {
     let isTakenOver = false;
     for (let attempt = 1; ; attempt++) {
@@ -77,7 +77,7 @@ export class FolderLock implements HeldLock {
     this.#heartbeat.unref();
   }
 
-  /** Set where the last heartbeat failed: what is in memory may be behind the disk. */
+  /** Set if the last heartbeat failed: what is in memory may be behind the disk. */
   get failure(): Error | undefined {
     return this.#failure;
   }
@@ -129,7 +129,7 @@ async function removeDeadOthers(
   return { holder: undefined, isAnyTakenOver };
 }
 
-/** Undefined where the file is not written out: its process is at it, or died over it. */
+/** Undefined if the file is not written out: its process is at it, or died over it. */
 async function readOwner(path: string): Promise<LockOwner | 'gone' | undefined> {
   try {
     return JSON.parse(await readFile(path, 'utf8')) as LockOwner;

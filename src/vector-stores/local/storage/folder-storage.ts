@@ -26,8 +26,9 @@ export interface LoadedStore {
 /**
  * A store's folder: the file that says what it consists of, its lock, and a folder for each collection.
  *
- * Creating and dropping take several steps, of which one counts: a collection is there once the catalog lists it, and gone
- * once its folder has the name of a dropped one. What a crash leaves between the steps is finished when the store is opened.
+ * Creating and dropping take several steps, of which one counts: a collection is there once the catalog lists it, and
+ * gone once its folder has the name of a dropped one. What a crash leaves between the steps is finished when the store
+ * is opened.
  */
 export class FolderStorage {
   readonly #folder: string;
@@ -39,8 +40,8 @@ export class FolderStorage {
 
   /**
    * @throws `storage_locked` if another client has the folder open, `storage_corrupt` if it was damaged,
-   * `unsupported_operation` if it is of a newer version, `vector_store_failed` if it holds something else or the operating
-   * system refuses it.
+   *   `unsupported_operation` if it is of a newer version, `vector_store_failed` if it holds something else or the
+   *   operating system refuses it.
    */
   static open(folder: string): Promise<LoadedStore> {
     return namingFailures('Opening', folder, async () => {
@@ -175,8 +176,8 @@ export class FolderStorage {
   }
 
   /**
-   * Drops a collection and its aliases. It is gone once its folder has another name, which needs no room on the disk; the
-   * rest, if it fails, is done when the store is opened next.
+   * Drops a collection and its aliases. It is gone once its folder has another name, which needs no room on the disk;
+   * the rest, if it fails, is done when the store is opened next.
    */
   delete(name: string): Promise<void> {
     const folder = join(this.#collections, folderName(name));
@@ -205,7 +206,7 @@ export class FolderStorage {
     return namingFailures('Changing the aliases of', path, () => this.#file.change(() => ({ aliases })));
   }
 
-  /** Notes where the logs end, which are closed already, and gives the folder free. */
+  /** Notes the ends of the logs, which are closed already, and gives the folder free. */
   async close(): Promise<void> {
     try {
       if (!this.failure && !this.#isSealed()) {

@@ -5,7 +5,10 @@ import { hostname } from 'node:os';
 export interface LockOwner {
   readonly pid: number;
   readonly host: string;
-  /** When the process started, in the kernel's ticks since boot; null where there is no /proc. It tells a process from a later one of its pid. */
+  /**
+   * When the process started, in the kernel's ticks since boot; null if there is no /proc. It tells a process from a
+   * later one of its pid.
+   */
   readonly startTicks: string | null;
   /** Boot and pid namespace: within them a pid means the same process. */
   readonly pidScope: string | null;
@@ -25,7 +28,10 @@ export async function pidScope(): Promise<string | null> {
   }
 }
 
-/** When a process started; null where there is none of this pid, or nothing of it but a status that its parent has not asked for. */
+/**
+ * When a process started; null if there is none of this pid, or nothing of it but a status that its parent has not
+ * asked for.
+ */
 export async function startTicks(pid: number): Promise<string | null> {
   let text: string;
   try {

@@ -9,8 +9,8 @@ interface OpenFile {
 }
 
 /**
- * The open files of all logs of this process. A log is opened when it is written to, and stays open as long as few others
- * are: the least recently used one that nobody writes to is closed.
+ * The open files of all logs of this process. A log is opened when it is written to, and stays open as long as few
+ * others are: the least recently used one that nobody writes to is closed.
  */
 class LogHandles {
   /** The least recently used first. */

@@ -5,7 +5,10 @@ import type { DenseBatch } from '../point-batch.js';
 import type { PointId } from '../point-id.js';
 import type { SparseVector } from '../vectors/sparse-vectors.js';
 
-/** `closed`: the store was closed after what stands before it, so a damaged record there is rot and not a crash. `end`: a snapshot is complete. */
+/**
+ * `closed`: the store was closed after what comes before it, so a damaged record there is rot and not a crash. `end`:
+ * a snapshot is complete.
+ */
 export type LogEntry = Mutation | { readonly kind: 'closed' } | { readonly kind: 'end' };
 
 interface EntryHeader {
@@ -14,13 +17,16 @@ interface EntryHeader {
   readonly ids?: PointId[];
   readonly payloads?: JsonObject[];
   readonly sparse?: Record<string, (SparseVector | null)[]>;
-  /** In the order in which their values follow the header. Positions are left out where every point has the vector. */
+  /** In the order in which their values follow the header. Positions are left out if every point has the vector. */
   readonly dense?: { name: string; count: number; dimension: number; positions?: readonly number[] }[];
 }
 
 const lengthBytes = 4;
 
-/** A record's body: the length of a JSON header, the header, padding to 4 bytes, and the dense vectors as they are in memory. In parts, which share that memory. */
+/**
+ * A record's body: the length of a JSON header, the header, padding to 4 bytes, and the dense vectors as they are in
+ * memory. In parts, which share that memory.
+ */
 export function encodeEntry(entry: LogEntry): Uint8Array[] {
   const { header, values } = splitVectors(entry);
   const json = Buffer.from(JSON.stringify(header));

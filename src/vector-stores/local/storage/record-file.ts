@@ -3,8 +3,8 @@ import { crc32 } from 'node:zlib';
 import { storageCorrupt, storageTooNew } from './storage-error.js';
 
 /**
- * The version of all files of a store. A build refuses a store of a later one. Since version 2 a store has a catalog with a
- * checksum; its logs and snapshots are as before.
+ * The version of all files of a store. A build refuses a store of a later one. Since version 2 a store has a catalog
+ * with a checksum; its logs and snapshots are as before.
  */
 export const formatVersion = 2;
 
@@ -20,9 +20,10 @@ export function requireReadable(path: string, version: number): void {
   if (version > formatVersion) throw storageTooNew(path, version, formatVersion);
 }
 
-// A file is a header (magic, version, generation, CRC) and records. A record is a header (magic, body length, sequence, CRC of the body, CRC of
-// the header so far) and a body. All numbers are unsigned 32-bit, little-endian. The header has a CRC of its own so that a length can be trusted:
-// that is what tells a record that was cut off by a crash from one that rotted in the middle of the file.
+// A file is a header (magic, version, generation, CRC) and records. A record is a header (magic, body length, sequence,
+// CRC of the body, CRC of the header so far) and a body. All numbers are unsigned 32-bit, little-endian. The header has
+// a CRC of its own so that a length can be trusted: that is what tells a record that was cut off by a crash from one
+// that rotted in the middle of the file.
 const fileMagic = 0x534c_4c50;
 const recordMagic = 0x5243_4552;
 const fileHeaderBytes = 16;
@@ -49,7 +50,7 @@ function sealHeader(...words: number[]): Buffer {
   return header;
 }
 
-/** The words of a header, or undefined where its CRC or magic is wrong. */
+/** The words of a header, or undefined if its CRC or magic is wrong. */
 function openHeader(header: Buffer, magic: number): number[] | undefined {
   if (crc32(header.subarray(0, -4)) !== header.readUInt32LE(header.length - 4) || header.readUInt32LE(0) !== magic) {
     return undefined;
@@ -57,7 +58,7 @@ function openHeader(header: Buffer, magic: number): number[] | undefined {
   return Array.from({ length: header.length / 4 - 1 }, (_, index) => header.readUInt32LE(index * 4));
 }
 
-/** Where the intact part of a file ends, and the sequence of the record that comes next. */
+/** If the intact part of a file ends, and the sequence of the record that comes next. */
 export interface RecordFileEnd {
   readonly offset: number;
   readonly nextSequence: number;
@@ -68,8 +69,8 @@ export interface RecordFileEnd {
 /**
  * Reads a file's records in order.
  *
- * @throws `storage_corrupt` where the header is wrong, or a damaged record is not the last thing in the file; `unsupported_operation` where
- * the file is of a newer version.
+ * @throws `storage_corrupt` if the header is wrong, or a damaged record is not the last thing in the file;
+ *   `unsupported_operation` if the file is of a newer version.
  */
 export async function readRecordFile(
   handle: FileHandle,
@@ -101,7 +102,7 @@ function requireFileHeader(header: Buffer, path: string, generation: number): vo
   if (words[2] !== generation) throw storageCorrupt(path, 'a file is not the one that its name says');
 }
 
-/** The body of the record at an offset, or undefined where it is the last one and was cut off. */
+/** The body of the record at an offset, or undefined if it is the last one and was cut off. */
 async function readRecord(
   reader: BlockReader,
   offset: number,

@@ -1,6 +1,9 @@
 import { isAiProviderError, VectorStoreError } from '../../../errors.js';
 
-/** What is on disk cannot be trusted. Nothing was changed: restore the folder from a backup, or remove it and ingest again. */
+/**
+ * What is on disk cannot be trusted. Nothing was changed: restore the folder from a backup, or remove it and ingest
+ * again.
+ */
 export function storageCorrupt(path: string, what: string, cause?: unknown): VectorStoreError {
   return new VectorStoreError(`The local vector store is damaged: ${what} (${path}).`, {
     code: 'storage_corrupt',

@@ -19,7 +19,7 @@ export interface Catalog {
   readonly collections: ReadonlyMap<string, string>;
   /** The names of collections, by alias. */
   readonly aliases: ReadonlyMap<string, string>;
-  /** If the store was closed and nothing was written since: where the logs of the collections end, by name. */
+  /** If the store was closed and nothing was written since: the ends of the logs of the collections, by name. */
   readonly ends: ReadonlyMap<string, LogEnd>;
   /** Whether the store is of the first version, which lists no collections. */
   readonly isFirstVersion: boolean;
@@ -29,8 +29,8 @@ const checkForm = /^(?<checked>.*),"check":"(?<check>[0-9a-f]{8})"\}$/s;
 const checkOf = (text: string): string => crc32(text).toString(16).padStart(8, '0');
 
 /**
- * The file `store.json`: the version of a store and its catalog, with a checksum over all of it. It is replaced as a whole,
- * so that it is never half written; what does not match the checksum is damage.
+ * The file `store.json`: the version of a store and its catalog, with a checksum over all of it. It is replaced as a
+ * whole, so that it is never half written; what does not match the checksum is damage.
  */
 export class StoreFile {
   readonly #path: string;
@@ -102,7 +102,7 @@ export async function readCatalog(folder: string): Promise<Catalog | undefined> 
   if (text === undefined) return undefined;
   const found = parseJson(path, text);
   if (!isObject(found) || found.format !== storeFormat || !Number.isSafeInteger(found.version)) {
-    throw storageCorrupt(path, 'this is no vector store');
+    throw storageCorrupt(path, 'this is not a vector store');
   }
   const sealed = checkForm.exec(text)?.groups;
   if (sealed) {

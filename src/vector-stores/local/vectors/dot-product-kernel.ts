@@ -2,8 +2,9 @@ import { type WebAssemblyMemory, webAssembly } from '../../../internal/web-assem
 import { dotProductKernelBytes } from './dot-product-kernel-bytes.js';
 
 /**
- * Writes to `scores` (float32) the dot product of the vector at `query` with each of the `count` rows whose numbers (uint32) stand at `rows`;
- * row `r` stands at `values + r * stride`. All are byte addresses in one memory, `stride` is a multiple of 16.
+ * Writes to `scores` (float32) the dot product of the vector at `query` with each of the `count` rows whose numbers
+ * (uint32) are at `rows`; row `r` is at `values + r * stride`. All are byte addresses in one memory, `stride` is
+ * a multiple of 16.
  */
 export type ScoreRows = (
   query: number,
@@ -16,7 +17,7 @@ export type ScoreRows = (
 
 let compiledModule: object | undefined;
 
-/** The kernel over a memory: WebAssembly with SIMD instructions, or plain JavaScript where the runtime has none. */
+/** The kernel over a memory: WebAssembly with SIMD instructions, or plain JavaScript if the runtime has none. */
 export function createDotProductKernel(memory: WebAssemblyMemory): ScoreRows {
   if (!webAssembly?.validate(dotProductKernelBytes)) return createPlainKernel(memory);
   compiledModule ??= new webAssembly.Module(dotProductKernelBytes);

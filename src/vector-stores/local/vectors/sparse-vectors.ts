@@ -6,7 +6,7 @@ export interface SparseVector {
   readonly values: readonly number[];
 }
 
-/** @throws a 400 or 422 where the value is no sparse vector. */
+/** @throws a 400 or 422 if the value is not a sparse vector. */
 export function parseSparseVector(value: unknown): SparseVector {
   const { indices, values } = isObject(value) ? value : {};
   if (!Array.isArray(indices) || !Array.isArray(values))
@@ -28,7 +28,8 @@ interface DocumentCounts {
 }
 
 /**
- * The sparse vectors of one name. Their similarity is the dot product, optionally weighted by inverse document frequency.
+ * The sparse vectors of one name. Their similarity is the dot product, optionally weighted by inverse document
+ * frequency.
  */
 export class SparseVectors {
   readonly #isIdf: boolean;

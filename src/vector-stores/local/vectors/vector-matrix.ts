@@ -15,11 +15,12 @@ const normTolerance = 1e-7;
 export const rowsPerBlock = 2048;
 
 /**
- * The vectors of one name, one row each, in a WebAssembly memory: a kernel reads them there without a copy, and it grows in place, page by
- * page. Vectors of a cosine collection are normalised when they are stored, as Qdrant does, so a score is a dot product.
+ * The vectors of one name, one row each, in a WebAssembly memory: a kernel reads them there without a copy, and it
+ * grows in place, page by page. Vectors of a cosine collection are normalised when they are stored, as Qdrant does, so
+ * a score is a dot product.
  *
- * The memory begins with what a call of the kernel works on (the query, row numbers, scores); the vectors follow, each filled up with zeros
- * to a multiple of four numbers.
+ * The memory begins with what a call of the kernel works on (the query, row numbers, scores); the vectors follow, each
+ * filled up with zeros to a multiple of four numbers.
  */
 export class VectorMatrix {
   readonly dimension: number;
@@ -61,7 +62,7 @@ export class VectorMatrix {
     return rows.every((row) => present[row] === 1) ? rows : rows.filter((row) => present[row] === 1);
   }
 
-  /** @throws a 400 where the memory does not suffice for so many rows. */
+  /** @throws a 400 if the memory does not suffice for so many rows. */
   reserve(rows: number): void {
     if (rows > this.#present.length) {
       const present = new Uint8Array(Math.max(rows, Math.ceil(this.#present.length * 1.25), 64));
@@ -105,8 +106,10 @@ export class VectorMatrix {
   /**
    * Checks a vector and brings it into the form that is stored or searched with: float32, normalised for cosine.
    *
-   * @param target - a buffer of `n x dimension` to write it to, as its vector `position`. @default a new one of 1 x dimension
-   * @throws a 400 for a wrong dimension or a value that is not finite (JSON turns it into null, which a server refuses).
+   * @param target - a buffer of `n x dimension` to write it to, as its vector `position`. @default a new one of 1 x
+   *   dimension
+   * @throws a 400 for a wrong dimension or a value that is not finite (JSON turns it into null, which a server
+   *   refuses).
    */
   prepare(vector: ArrayLike<number>, target = new Float32Array(this.dimension), position = 0): Float32Array {
     const { dimension } = this;
@@ -147,7 +150,10 @@ export class VectorMatrix {
     scores.set(this.#floats.subarray(first, first + rows.length));
   }
 
-  /** The similarity, summed in float64 and then rounded to float32, the precision of what is stored: vectors that differ by less tie. */
+  /**
+   * The similarity, summed in float64 and then rounded to float32, the precision of what is stored: vectors that differ
+   * by less tie.
+   */
   score(query: Float32Array, row: number): number {
     const floats = this.#floats;
     const start = this.#start(row);
@@ -159,15 +165,15 @@ export class VectorMatrix {
   }
 
   /**
-   * How far a score of {@link scoreRows} may be off: the rounding of a float32 sum in 16 lanes (Higham, Accuracy and Stability of Numerical
-   * Algorithms, 3.1), with room to spare.
+   * How far a score of {@link scoreRows} may be off: the rounding of a float32 sum in 16 lanes (Higham, Accuracy and
+   * Stability of Numerical Algorithms, 3.1), with room to spare.
    */
   scoreError(query: Float32Array): number {
     const largestNorm = this.distance === 'Cosine' ? 1 + 1e-6 : this.#largestNorm;
     return (this.dimension / 16 + 8) * 2 ** -23 * norm(query) * largestNorm;
   }
 
-  /** Where a row's vector begins, in numbers. */
+  /** If a row's vector begins, in numbers. */
   #start(row: number): number {
     return (this.#valuesAddress + row * this.#stride) / 4;
   }
@@ -181,7 +187,7 @@ function createMemory(): WebAssemblyMemory {
   return webAssembly ? new webAssembly.Memory({ initial: 0, maximum: maxPages }) : new PlainMemory();
 }
 
-/** Stands in for a WebAssembly memory where the runtime has none. */
+/** Stands in for a WebAssembly memory if the runtime has none. */
 class PlainMemory implements WebAssemblyMemory {
   buffer = new ArrayBuffer(0);
 
