@@ -47,7 +47,8 @@ export interface AiProviderErrorOptions {
  * The base of every error that this library throws, except the caller's own abort, which is rethrown untouched.
  * No message holds an API key, a prompt, a text or a vector.
  *
- * Use {@link isAiProviderError} rather than `instanceof`: it also recognises errors of the other module format (ESM or CJS).
+ * Use {@link isAiProviderError} rather than `instanceof`: it also recognises errors of the other module format (ESM or
+ * CJS).
  */
 export class AiProviderError extends Error {
   override readonly name: string = 'AiProviderError';
@@ -112,7 +113,7 @@ interface ClassByCode {
   worker_crashed: ProviderError;
 }
 
-/** A value from the caller is unusable; thrown before any I/O. `position` is its index where it stood in a list. */
+/** A value from the caller is unusable; thrown before any I/O. `position` is its index if it was in a list. */
 export class InvalidInputError extends AiProviderError {
   override readonly name = 'InvalidInputError';
   readonly position: number | undefined;
@@ -124,14 +125,14 @@ export class InvalidInputError extends AiProviderError {
 }
 
 /**
- * Packages that the called part needs could not be loaded; `cause` says why. The message holds the install line. Never the
- * sign of an outage: the same call fails again until the host is built or installed differently.
+ * Packages that the called part needs could not be loaded; `cause` says why. The message holds the install line. Never
+ * the sign of an outage: the same call fails again until the host is built or installed differently.
  */
 export class MissingDependencyError extends AiProviderError {
   override readonly name = 'MissingDependencyError';
   /** The first of `packageNames`. */
   readonly packageName: string;
-  /** All that are missing, so that one install line mends it. */
+  /** All that are missing, so that one install line is enough. */
   readonly packageNames: readonly string[];
   /** Whether nothing was found by that name, or something that cannot be loaded: a broken install, or a bundle. */
   readonly reason: 'not_installed' | 'cannot_be_loaded';
@@ -181,7 +182,7 @@ export interface ProviderErrorOptions extends AiProviderErrorOptions {
 export class ProviderError extends AiProviderError {
   override readonly name: string = 'ProviderError';
   readonly provider: string;
-  /** The HTTP status, where there was a response. */
+  /** The HTTP status, if there was a response. */
   readonly status: number | undefined;
   /** The server's id of the request, to quote to its operators. */
   readonly requestId: string | undefined;
@@ -189,7 +190,9 @@ export class ProviderError extends AiProviderError {
   readonly retryAfterMs: number | undefined;
   /** How many requests were made. */
   readonly attempts: number | undefined;
-  /** What the server said, without secrets and inputs of the call. Only if the host asked for it (`keepServerWords`). */
+  /**
+   * What the server said, without secrets and inputs of the call. Only if the host asked for it (`keepServerWords`).
+   */
   declare readonly serverWords?: string;
 
   constructor(message: string, options: ProviderErrorOptions) {
@@ -210,8 +213,9 @@ export interface EmbeddingFailure {
 }
 
 /**
- * Some inputs of a call got no vector. The vectors that were computed, and perhaps paid for, are in `partialResult`
- * (an `EmbeddingResult` whose `embeddings` has `undefined` where an input failed): store them and send only the failed ones again.
+ * Some inputs of a call got no vector. The vectors that were computed, and perhaps paid for, are in `partialResult` (an
+ * `EmbeddingResult` whose `embeddings` has `undefined` for each input that failed): store them and send only the failed
+ * ones again.
  */
 export class PartialEmbeddingError<Result = unknown> extends ProviderError {
   override readonly name = 'PartialEmbeddingError';
@@ -233,7 +237,7 @@ export class PartialEmbeddingError<Result = unknown> extends ProviderError {
   }
 }
 
-/** Vectors of two embedding spaces would have been mixed; they cannot be compared, even where their dimensions agree. */
+/** Vectors of two embedding spaces would have been mixed; they cannot be compared, even if their dimensions agree. */
 export class EmbeddingSpaceMismatchError extends AiProviderError {
   override readonly name = 'EmbeddingSpaceMismatchError';
   /** The ids of the two spaces, see `embeddingSpaceId`. */
@@ -266,7 +270,7 @@ export class ProvidersExhaustedError extends AiProviderError {
 export class VectorStoreError extends AiProviderError {
   override readonly name: string = 'VectorStoreError';
   readonly collection: string | undefined;
-  /** The HTTP status, where there was a response. */
+  /** The HTTP status, if there was a response. */
   readonly status: number | undefined;
   /** How long the server asked to wait, in milliseconds. */
   readonly retryAfterMs: number | undefined;
@@ -294,9 +298,9 @@ export interface UpsertFailure {
 }
 
 /**
- * Some records of an upsert are not known to be stored; all others that were read are. Where an iterable was not read to its end, `cause` says
- * why: the error of an unusable record, with its position, or what the iterable threw. Sending the failed ones again, or all of them, is safe: a
- * record's id is derived from its key, so nothing is stored twice.
+ * Some records of an upsert are not known to be stored; all others that were read are. If an iterable was not read to
+ * its end, `cause` says why: the error of an unusable record, with its position, or what the iterable threw. Sending
+ * the failed ones again, or all of them, is safe: a record's id is derived from its key, so nothing is stored twice.
  */
 export class PartialUpsertError extends VectorStoreError {
   override readonly name = 'PartialUpsertError';

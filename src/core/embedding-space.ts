@@ -1,8 +1,8 @@
 import { EmbeddingSpaceMismatchError } from '../errors.js';
 
 /**
- * What makes two vectors comparable. Vectors of two spaces must never be stored together or compared, not even where their dimensions
- * agree: nothing would fail, and every search result would be noise.
+ * What makes two vectors comparable. Vectors of two spaces must never be stored together or compared, not even where
+ * their dimensions agree: nothing would fail, and every search result would be noise.
  */
 export interface EmbeddingSpace {
   /** The model's name, such as `all-MiniLM-L6-v2` or `azure-text-embedding-3-small`. */
@@ -13,7 +13,10 @@ export interface EmbeddingSpace {
   readonly dimension: number;
   /** How token vectors become one, or null where the provider keeps it to itself. */
   readonly pooling: 'mean' | 'cls' | 'max' | 'last_token' | null;
-  /** What is put before documents and queries, or null for nothing. A pair belongs to one space: that is how such models are trained. */
+  /**
+   * What is put before documents and queries, or null for nothing. A pair belongs to one space: that is how such models
+   * are trained.
+   */
   readonly prompts: { readonly query: string; readonly document: string } | null;
   /** Whether vectors have length 1, or null where the provider does not promise it. */
   readonly normalized: boolean | null;
@@ -45,8 +48,8 @@ export function embeddingSpaceId(space: DeclaredEmbeddingSpace): string {
 }
 
 /**
- * Whether a provider that declares `declared` may produce vectors of the space with that id. A dimension that either of them does not know yet
- * is given the benefit of the doubt: the vectors themselves are checked once they are there.
+ * Whether a provider that declares `declared` may produce vectors of the space with that id. A dimension that either of
+ * them does not know yet is given the benefit of the doubt: the vectors themselves are checked once they are there.
  */
 export function mayProduceSpace(declared: DeclaredEmbeddingSpace, spaceId: string): boolean {
   const id = embeddingSpaceId(declared);
@@ -61,7 +64,10 @@ function withoutDimension(spaceId: string): string {
   return spaceId.replace(/\|dim=[^|]*\|/, '|');
 }
 
-/** @throws {@link EmbeddingSpaceMismatchError} unless vectors of `received` belong to the space `expected`, which `what` holds or needs. */
+/**
+ * @throws {@link EmbeddingSpaceMismatchError} unless vectors of `received` belong to the space `expected`, which `what`
+ *   holds or needs.
+ */
 export function requireSpace(expected: string, received: DeclaredEmbeddingSpace, what: string): void {
   if (mayProduceSpace(received, expected)) return;
   const id = embeddingSpaceId(received);

@@ -2,8 +2,9 @@ import { createRequire } from 'node:module';
 import { MissingDependencyError } from '../errors.js';
 
 /**
- * Loads packages that are only needed now. Each loader is `async () => { try { return await import('x') } catch … }` with the
- * `import` inside a `try`: only then do esbuild, webpack and Turbopack build a host that has not installed `x`.
+ * Loads packages that are only needed now. Each loader is `async () => { try { return await import('x') } catch … }`
+ * with the `import` inside a `try`: only then do esbuild, webpack and Turbopack build a host that has not installed
+ * `x`.
  */
 export type Loaders = Readonly<Record<string, () => Promise<unknown>>>;
 
@@ -13,7 +14,8 @@ export function missingDependency(packageName: string, neededFor: string, cause:
 }
 
 /**
- * Finds out whether packages that are needed together are all there, before one of them is missed later. Cheap if they are.
+ * Finds out whether packages that are needed together are all there, before one of them is missed later. Cheap if they
+ * are.
  *
  * @param alsoUseful - Packages that belong to the same install line, without which the call may work.
  * @throws {@link MissingDependencyError} with all that are missing.

@@ -1,9 +1,11 @@
-/** Who waits for each signal. One listener serves all of a signal's waiters: Node warns of a leak from the eleventh on. */
+/**
+ * Who waits for each signal. One listener serves all of a signal's waiters: Node warns of a leak from the eleventh on.
+ */
 const waiters = new WeakMap<AbortSignal, Set<(reason: unknown) => void>>();
 
 /**
- * Calls `notify` with the reason when the signal is aborted, at once if it is already. The signals of a host may live long and serve many
- * calls at a time, so each has one listener of ours, and none once nobody waits.
+ * Calls `notify` with the reason when the signal is aborted, at once if it is already. The signals of a host may live
+ * long and serve many calls at a time, so each has one listener of ours, and none once nobody waits.
  *
  * @returns Ends the wait.
  */

@@ -1,6 +1,9 @@
 import { onAbort } from './on-abort.js';
 
-/** The promise's outcome, or the signal's reason as soon as it is aborted. The work goes on then, and its failure is ignored. */
+/**
+ * The promise's outcome, or the signal's reason as soon as it is aborted. The work goes on then, and its failure is
+ * ignored.
+ */
 export async function rejectOnAbort<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
   if (signal === undefined) return promise;
   let stop = (): void => {};

@@ -9,8 +9,9 @@ export interface DeadlineOptions {
 }
 
 /**
- * Waits for `run` no longer than `timeoutMs` and no longer than every signal allows, also if `run` itself cannot be stopped. The
- * signal that `run` gets ends with the wait. Calling `renew` starts the time again, as after a sign of life.
+ * Waits for `run` no longer than `timeoutMs` and no longer than every signal allows, also if `run` itself cannot be
+ * stopped. The signal that `run` gets ends with the wait. Calling `renew` starts the time again, as after a sign of
+ * life.
  */
 export async function withDeadline<Value>(
   run: (signal: AbortSignal, renew: () => void) => Promise<Value>,

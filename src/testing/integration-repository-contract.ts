@@ -39,11 +39,13 @@ export interface IntegrationRepositoryContractOptions {
 }
 
 /**
- * The conformance suite of {@link IntegrationRepository}: what the library relies on, for an implementation of your own.
+ * The conformance suite of {@link IntegrationRepository}: what the library relies on, for an implementation of your
+ * own.
  *
  * @example
  * import { afterAll, beforeAll, describe, expect, it } from 'vitest';
- * integrationRepositoryContract({ afterAll, beforeAll, describe, expect, it }, { name: 'mine', open: openMyRepository });
+ * const testApi = { afterAll, beforeAll, describe, expect, it };
+ * integrationRepositoryContract(testApi, { name: 'mine', open: openMyRepository });
  */
 export function integrationRepositoryContract(testApi: TestApi, options: IntegrationRepositoryContractOptions): void {
   const { describe, it, expect, beforeAll, afterAll } = testApi;
@@ -258,7 +260,7 @@ export function integrationRepositoryContract(testApi: TestApi, options: Integra
       ];
 
       for (const [name, call] of methods) {
-        it(`${name} refuses what is no tenant id`, async () => {
+        it(`${name} refuses an invalid tenant id`, async () => {
           for (const tenantId of [0, -1, 1.5, Number.NaN, 2 ** 53, '1', null, undefined, {}] as number[]) {
             const error = await errorOf(call(tenantId));
             expect(isAiProviderError(error) && error.code).toBe('invalid_input');

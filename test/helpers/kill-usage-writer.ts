@@ -9,7 +9,7 @@ import type pg from 'pg';
 
 /** `usage-writer.ts` as one file, which starts in a fraction of the time. */
 export async function bundleUsageWriter(): Promise<{ readonly file: string; remove(): Promise<void> }> {
-  // Inside the checkout, where its packages are found.
+  // Inside the checkout, so that its packages are found.
   const folder = await mkdtemp(fileURLToPath(new URL('../../node_modules/.usage-writer-', import.meta.url)));
   const file = join(folder, 'usage-writer.mjs');
   await build({
@@ -36,7 +36,7 @@ export interface KilledWriter {
   readonly doubleCount: number;
 }
 
-/** Starts a writer, kills it after so many calls have returned, and compares what was told with what is stored. */
+/** Starts a writer, kills it after so many calls have returned, and compares the calls that returned with the rows. */
 export async function killUsageWriter(
   pool: pg.Pool,
   options: { file: string; connectionString: string; tenantId: number; durability: string; afterCalls: number },

@@ -1,4 +1,5 @@
-// A process of its own for the tests: makes calls until it is killed, and prints the number of each call that has returned.
+// A process of its own for the tests: makes calls until it is killed, and prints the number of each call that has
+// returned.
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { HybridProviderManager } from '#src/core/calls/hybrid-provider-manager.js';

@@ -12,8 +12,8 @@ export interface AccountEntry {
 }
 
 /**
- * What a call used so far: one entry for each answered request, also of providers that failed afterwards. The cost of a result is read from
- * it, and the same entries become the usage rows, so that the two cannot differ.
+ * What a call used so far: one entry for each answered request, also of providers that failed afterwards. The cost of a
+ * result is read from it, and the same entries become the usage rows, so that the two cannot differ.
  */
 export class Account {
   readonly #entries: AccountEntry[] = [];
@@ -26,7 +26,9 @@ export class Account {
     return this.#entries;
   }
 
-  /** Exact US dollars of all requests as a decimal string, or null if that of one is unknown. `'0'` without a request. */
+  /**
+   * Exact US dollars of all requests as a decimal string, or null if that of one is unknown. `'0'` without a request.
+   */
   get cost(): string | null {
     return addCosts(this.#entries.map(({ cost }) => cost));
   }

@@ -12,11 +12,14 @@ export type CallTags = Readonly<Record<string, string | number | boolean>>;
 /** What a caller says about a call, apart from the work itself. */
 export interface CallDescription {
   readonly tenantId: number;
-  /** Whether somebody waits for the answer. Interactive calls go first if calls share a limit. @default 'interactive' */
+  /**
+   * Whether somebody waits for the answer. Interactive calls go first if calls share a limit.
+   * @default 'interactive'
+   */
   readonly purpose?: CallPurpose | undefined;
   /**
-   * Stored in `request_metadata.tags` of the call's usage rows, for reports by job, user or feature. At most 16; a key has 1 to 64 letters,
-   * digits, `_`, `-`, `.`; a text at most 256 characters. Not the place for secrets.
+   * Stored in `request_metadata.tags` of the call's usage rows, for reports by job, user or feature. At most 16; a key
+   * has 1 to 64 letters, digits, `_`, `-`, `.`; a text at most 256 characters. Not the place for secrets.
    * @default none
    */
   readonly tags?: CallTags | undefined;
@@ -34,7 +37,9 @@ const longestTimeoutMs = 2 ** 31 - 1;
 /** The call that the current asynchronous work belongs to. */
 const currentCall = new AsyncLocalStorage<Call>();
 
-/** One request of a caller to the manager. It is made once, when the input is checked, and goes down to the provider. */
+/**
+ * One request of a caller to the manager. It is made once, when the input is checked, and goes down to the provider.
+ */
 export class Call {
   /** In `request_metadata.call_id` of its usage rows. */
   readonly id = randomUUID();

@@ -23,8 +23,8 @@ export interface ManagedPartialEmbeddingResult extends PartialEmbeddingResult {
 }
 
 /**
- * The vectors of one embedding call over the providers that it may take. Vectors that one provider made before it failed are kept for the
- * next one of the same space; a provider of another space starts again with all texts.
+ * The vectors of one embedding call over the providers that it may take. Vectors that one provider made before it
+ * failed are kept for the next one of the same space; a provider of another space starts again with all texts.
  */
 export class EmbeddingCall {
   readonly #texts: readonly string[];

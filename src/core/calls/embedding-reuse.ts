@@ -11,13 +11,14 @@ import type { Logger } from '../ports/logger.js';
 export interface EmbeddingCacheOptions {
   readonly cache: EmbeddingCache;
   /**
-   * Keys the hashes of the texts, so that nobody who reads the cache can try out texts. Processes that share a cache need the same one.
+   * Keys the hashes of the texts, so that nobody who reads the cache can try out texts. Processes that share a cache
+   * need the same one.
    * @default random, so that only this process finds what it put there
    */
   readonly secret?: string | undefined;
   /**
-   * Whether tenants share vectors of equal texts. A tenant could then learn from the time of an answer that another one has embedded the
-   * same text.
+   * Whether tenants share vectors of equal texts. A tenant could then learn from the time of an answer that another one
+   * has embedded the same text.
    * @default false
    */
   readonly isShared?: boolean | undefined;
@@ -38,7 +39,8 @@ export interface ReuseScope {
 type Found = (Float32Array | undefined)[];
 
 /**
- * Keeps a text from being embedded twice: vectors come from a cache, and calls that need the same text at the same time share one request.
+ * Keeps a text from being embedded twice: vectors come from a cache, and calls that need the same text at the same time
+ * share one request.
  */
 export class EmbeddingReuse {
   readonly #cache: EmbeddingCache;
@@ -84,7 +86,8 @@ export class EmbeddingReuse {
   /**
    * Vectors for texts that are kept, or that another call is embedding; the others are embedded with `embed`, and kept.
    *
-   * @param embed - Embeds the texts at these positions, and reports each vector, also if it fails afterwards. What it throws is thrown.
+   * @param embed - Embeds the texts at these positions, and reports each vector, also if it fails afterwards. What it
+   *   throws is thrown.
    * @returns How many texts were not embedded by this call.
    */
   async fill(

@@ -51,11 +51,15 @@ export interface ManagedCallOptions extends CallDescription {
 type Internal = 'hasFallback' | 'usageRecorder' | 'purpose' | 'signal';
 
 export interface ManagedEmbeddingOptions extends ManagedCallOptions, Omit<EmbeddingOptions, Internal> {
-  /** Only a provider of this embedding space (its `embeddingSpaceId`) may serve the call. For vectors that join or search stored ones. */
+  /**
+   * Only a provider of this embedding space (its `embeddingSpaceId`) may serve the call. For vectors that join or
+   * search stored ones.
+   */
   readonly requiredSpace?: string | undefined;
   /**
-   * Lets a fallback of another embedding space compute **all** texts of the call when the chosen provider is unavailable. Such vectors
-   * cannot be compared with those of the first provider: only for vectors that are used by themselves. @default false
+   * Lets a fallback of another embedding space compute **all** texts of the call when the chosen provider is
+   * unavailable. Such vectors cannot be compared with those of the first provider: only for vectors that are used by
+   * themselves. @default false
    */
   readonly allowOtherSpace?: boolean | undefined;
 }
@@ -71,8 +75,8 @@ export interface Provenance {
   readonly provider: string;
   readonly integrationId: number;
   /**
-   * Exact US dollars of all requests of the call, also those of providers that failed, as a decimal string; null if the price or the
-   * token count of one is unknown.
+   * Exact US dollars of all requests of the call, also those of providers that failed, as a decimal string; null if the
+   * price or the token count of one is unknown.
    */
   readonly cost: string | null;
   /** Why others did not serve it; empty if the first one did. */
@@ -163,15 +167,16 @@ export class HybridProviderManager {
   }
 
   /**
-   * Reads the tenant's integrations, makes their providers and checks their fallback chains, so that a mistake in a row shows now and not in
-   * the middle of the night. Says that the tenant exists: a default local integration is made if it has none at all. Otherwise optional.
-   * Makes no network call and loads no model.
+   * Reads the tenant's integrations, makes their providers and checks their fallback chains, so that a mistake in a row
+   * shows now and not in the middle of the night. Says that the tenant exists: a default local integration is made if
+   * it has none at all. Otherwise optional. Makes no network call and loads no model.
    *
    * @returns The integrations that are ready, ordered by id, with warnings about their rows.
    * @throws `AiProviderError` `invalid_config`, `credential_invalid` or `fallback_invalid`, naming the integration.
    *
    * @example
-   * for (const { integrationId, warnings } of await manager.initializeProviders(7)) logger.info({ integrationId, warnings }, 'Ready.');
+   * const ready = await manager.initializeProviders(7);
+   * for (const { integrationId, warnings } of ready) logger.info({ integrationId, warnings }, 'Ready.');
    */
   async initializeProviders(tenantId: number, options: CallOptions = {}): Promise<IntegrationSummary[]> {
     requireOptions(options);
@@ -185,14 +190,16 @@ export class HybridProviderManager {
 
   /**
    * @param texts - Non-empty strings. No texts: an empty result without a call.
-   * @returns `texts.length` x `embeddingSpace.dimension`, in order, with who made them and what they cost. With `'auto'`, up to 10 texts go to a
-   *   local provider if the tenant has one, more to the gateway.
-   * @throws `AiProviderError`: `invalid_input` before any I/O; `unknown_provider`; `integration_not_found`; `embedding_space_mismatch` if no
-   *   provider makes vectors of `requiredSpace`; the provider's own error, or `providers_exhausted` if its fallbacks failed as well. Fallbacks
-   *   serve only inside the same embedding space, unless `allowOtherSpace` is set. `deadline_exceeded` after `timeoutMs`.
+   * @returns `texts.length` x `embeddingSpace.dimension`, in order, with who made them and what they cost. With
+   *   `'auto'`, up to 10 texts go to a local provider if the tenant has one, more to the gateway.
+   * @throws `AiProviderError`: `invalid_input` before any I/O; `unknown_provider`; `integration_not_found`;
+   *   `embedding_space_mismatch` if no provider makes vectors of `requiredSpace`; the provider's own error, or
+   *   `providers_exhausted` if its fallbacks failed as well. Fallbacks serve only inside the same embedding space,
+   *   unless `allowOtherSpace` is set. `deadline_exceeded` after `timeoutMs`.
    *
    * @example
-   * const { embeddings, cost } = await manager.generateEmbeddings(['a text'], { tenantId: 7, purpose: 'bulk', tags: { job: 'nightly' } });
+   * const options = { tenantId: 7, purpose: 'bulk', tags: { job: 'nightly' } } as const;
+   * const { embeddings, cost } = await manager.generateEmbeddings(['a text'], options);
    */
   async generateEmbeddings(
     texts: readonly string[],
@@ -221,8 +228,9 @@ export class HybridProviderManager {
   /**
    * Text for a prompt.
    *
-   * @throws `AiProviderError`: `invalid_input` before any I/O; `integration_not_found` if the tenant has nobody to generate text; the provider's
-   *   own error, or `providers_exhausted` if its fallbacks failed as well; `deadline_exceeded` after `timeoutMs`.
+   * @throws `AiProviderError`: `invalid_input` before any I/O; `integration_not_found` if the tenant has nobody to
+   *   generate text; the provider's own error, or `providers_exhausted` if its fallbacks failed as well;
+   *   `deadline_exceeded` after `timeoutMs`.
    *
    * @example
    * const { text, cost } = await manager.generateText('Summarise: …', { tenantId: 7, tags: { feature: 'summaries' } });
@@ -249,11 +257,14 @@ export class HybridProviderManager {
   }
 
   /**
-   * The same as it is generated. Another provider takes over only before the first chunk; after it a failure is an error, and nothing is sent twice.
-   * The chunk of type `end` holds the whole result, with who made it and what it cost. Leaving the iteration ends the request at once.
+   * The same as it is generated. Another provider takes over only before the first chunk; after it a failure is an
+   * error, and nothing is sent twice. The chunk of type `end` holds the whole result, with who made it and what it
+   * cost. Leaving the iteration ends the request at once.
    *
    * @example
-   * for await (const chunk of manager.streamText('Tell me a story.', { tenantId: 7 })) if (chunk.type === 'text') write(chunk.text);
+   * for await (const chunk of manager.streamText('Tell me a story.', { tenantId: 7 })) {
+   *   if (chunk.type === 'text') process.stdout.write(chunk.text);
+   * }
    */
   streamText(
     prompt: TextPrompt,
@@ -264,11 +275,12 @@ export class HybridProviderManager {
   }
 
   /**
-   * How each of the tenant's active providers is, ordered by integration id, with its circuit, its latest failure and its usage rows. Makes
-   * no billed call; a broken row is `unhealthy`, not an error.
+   * How each of the tenant's active providers is, ordered by integration id, with its circuit, its latest failure and
+   * its usage rows. Makes no billed call; a broken row is `unhealthy`, not an error.
    *
    * @example
-   * const sick = (await manager.health(7)).filter(({ status, circuit }) => status === 'unhealthy' || circuit !== 'closed');
+   * const all = await manager.health(7);
+   * const sick = all.filter(({ status, circuit }) => status === 'unhealthy' || circuit !== 'closed');
    */
   async health(tenantId: number, options: CallOptions = {}): Promise<IntegrationHealth[]> {
     requireOptions(options);
@@ -339,8 +351,8 @@ export class HybridProviderManager {
   }
 
   /**
-   * All of the tenant's integrations, and those of the wished kind. A default local one is made if the call could use it: for embeddings,
-   * with `auto` and no integration at all, or if the local kind is asked for by its name.
+   * All of the tenant's integrations, and those of the wished kind. A default local one is made if the call could use
+   * it: for embeddings, with `auto` and no integration at all, or if the local kind is asked for by its name.
    */
   async #candidates(
     options: Pick<ManagedCallOptions, 'tenantId' | 'preferredProvider' | 'signal'>,
@@ -377,7 +389,7 @@ export class HybridProviderManager {
         if (mayProduceSpace(declared, requiredSpace)) return candidate;
         others.push(`integration ${id} (${name}) makes ${embeddingSpaceId(declared)}`);
       } catch (error) {
-        // A row that cannot be used is none of this space; the others may be.
+        // A row that cannot be used does not make vectors of this space; the others may.
         if (!isAiProviderError(error) || ordered.length === 1) throw error;
         others.push(`integration ${id} (${name}) cannot be used: ${error.message}`);
       }
@@ -390,8 +402,8 @@ export class HybridProviderManager {
   }
 
   /**
-   * Whether vectors of a fallback may join those of the first candidate, as far as the rows show without loading a model. A model in this
-   * process and one behind a gateway never share a space.
+   * Whether vectors of a fallback may join those of the first candidate, as far as the rows show without loading a
+   * model. A model in this process and one behind a gateway never share a space.
    */
   #mayShareSpace(
     first: Candidate,
@@ -469,7 +481,10 @@ function requireTextOperation(operation: unknown): 'text_generation' | 'analysis
   );
 }
 
-/** @param isWork - Something was asked for: a call without an entry was then served by a provider that does not say what it used. */
+/**
+ * @param isWork - Something was asked for: a call without an entry was then served by a provider that does not say what
+ *   it used.
+ */
 function provenance({ candidate, failedOver }: Served<unknown>, { account }: Call, isWork = true): Provenance {
   const { id: integrationId, provider } = candidate.integration;
   const isUnsaid = isWork && account.entries.length === 0;

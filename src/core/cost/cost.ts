@@ -14,7 +14,7 @@ export type TokenCounts = Pick<
   | 'audioOutputTokens'
 >;
 
-/** Where the cost of a request comes from; `local` is a free model in this process. */
+/** The source of a request's cost; `local` is a free model in this process. */
 export type CostSource = 'row' | 'reported' | 'catalogue' | 'local' | 'unknown';
 
 /** What a request cost, and who says so. */
@@ -33,7 +33,10 @@ export interface CostBasis {
   readonly cataloguePrice?: Price | undefined;
 }
 
-/** The cost of a request: by the row's price, else as the gateway reported it, else by the catalogue's price, else unknown. */
+/**
+ * The cost of a request: by the row's price, else as the gateway reported it, else by the catalogue's price, else
+ * unknown.
+ */
 export function costOf(event: UsageEvent, { prices, isLocal, cataloguePrice }: CostBasis): Cost {
   const byRow = calculateCost(prices, event.model, event);
   if (byRow !== null) return { amount: byRow, source: 'row' };
@@ -47,8 +50,8 @@ export function costOf(event: UsageEvent, { prices, isLocal, cataloguePrice }: C
 /**
  * Tokens times price, exactly.
  *
- * @returns US dollars as a plain decimal string (`'0.00000014'` for 7 tokens at 0.00002 per 1,000), or null if a needed price or count is
- *   unknown.
+ * @returns US dollars as a plain decimal string (`'0.00000014'` for 7 tokens at 0.00002 per 1,000), or null if a needed
+ *   price or count is unknown.
  */
 export function calculateCost(prices: PriceList, model: string, tokens: TokenCounts): string | null {
   return costAt(priceOf(prices, model) ?? unknownPrice, tokens);
@@ -67,7 +70,9 @@ function costAt(price: Price, tokens: TokenCounts): string | null {
   return input === null || output === null ? null : input.plus(output).toFixed();
 }
 
-/** @param parts - Counts that `total` includes, with their own prices; without one, a part costs what the rest costs. */
+/**
+ * @param parts - Counts that `total` includes, with their own prices; without one, a part costs what the rest costs.
+ */
 function costOfSide(
   total: number | null,
   price: Big | null,
@@ -113,8 +118,9 @@ export function roundToColumn(cost: string): string {
 }
 
 /**
- * Rounds amounts to the four decimals of the `cost` column and carries what was cut off into the tenant's next row, so that the column's
- * sum is right whatever the size of a call: it is short by less than 0.0001 US dollars a tenant and process.
+ * Rounds amounts to the four decimals of the `cost` column and carries what was cut off into the tenant's next row, so
+ * that the column's sum is right whatever the size of a call: it is short by less than 0.0001 US dollars a tenant and
+ * process.
  */
 export class ColumnRounding {
   readonly #remainders = new Map<number, Big>();

@@ -5,7 +5,10 @@ import { describeValue, isRecord } from '../../internal/validate.js';
 import type { Integration } from '../ports/integration-repository.js';
 import type { CataloguePrice } from '../ports/price-source.js';
 
-/** US dollars for 1,000 tokens of each kind; null if unknown. What is not priced apart costs as much as other input or output. */
+/**
+ * US dollars for 1,000 tokens of each kind; null if unknown. What is not priced apart costs as much as other input or
+ * output.
+ */
 export interface Price {
   readonly input: Big | null;
   readonly cachedInput: Big | null;
@@ -53,9 +56,10 @@ export const costConfigKeys: readonly string[] = [...Object.values(priceKeys), '
 const highestPrice = 100;
 
 /**
- * Reads `integrations.cost_config`: `cost_per_1k_tokens`, or `cost_per_1k_input_tokens` and `cost_per_1k_output_tokens`, for the row's own
- * model; `models: { "<model>": { … } }` with the same keys for others. Cached input, cache writes, reasoning and audio may have prices of
- * their own. Numbers and decimal strings are prices; 0 is a price; a missing one is unknown.
+ * Reads `integrations.cost_config`: `cost_per_1k_tokens`, or `cost_per_1k_input_tokens` and
+ * `cost_per_1k_output_tokens`, for the row's own model; `models: { "<model>": { … } }` with the same keys for others.
+ * Cached input, cache writes, reasoning and audio may have prices of their own. Numbers and decimal strings are prices;
+ * 0 is a price; a missing one is unknown.
  *
  * @throws {@link AiProviderError} `invalid_config` for a price that is negative or not a number.
  */
@@ -69,7 +73,10 @@ export function parsePriceList(integration: Pick<Integration, 'id' | 'aiModel' |
   };
 }
 
-/** What an administrator should know of a `cost_config`: keys without a meaning, and prices in what must be another unit. */
+/**
+ * What an administrator should know of a `cost_config`: keys without a meaning, and prices in what must be another
+ * unit.
+ */
 export function reviewCostConfig({ costConfig }: Pick<Integration, 'costConfig'>): string[] {
   const findings = reviewKeys('cost_config', costConfig, costConfigKeys);
   const models = isRecord(costConfig.models) ? Object.entries(costConfig.models) : [];

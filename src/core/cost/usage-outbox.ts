@@ -53,8 +53,9 @@ const firstRetryMs = 100;
 const longestRetryMs = 5_000;
 
 /**
- * Writes usage rows in the background, many in one INSERT, one INSERT at a time. Entering a row never waits. If the database is away, rows
- * wait and are tried again with growing pauses; a row that the database refuses for good is set aside with its content and holds nobody up.
+ * Writes usage rows in the background, many in one INSERT, one INSERT at a time. Entering a row never waits. If the
+ * database is away, rows wait and are tried again with growing pauses; a row that the database refuses for good is set
+ * aside with its content and holds nobody up.
  */
 export class UsageOutbox {
   readonly #repository: IntegrationRepository;
@@ -87,7 +88,10 @@ export class UsageOutbox {
     return row;
   }
 
-  /** Writes the row now, and waits for the first attempt at most `waitMs` and no longer than the signal allows. Never throws. */
+  /**
+   * Writes the row now, and waits for the first attempt at most `waitMs` and no longer than the signal allows. Never
+   * throws.
+   */
   async writeThrough(row: WaitingRow, waitMs: number, signal?: AbortSignal): Promise<void> {
     void this.#start();
     const { promise: ended, resolve: end } = withResolvers<void>();
@@ -125,7 +129,10 @@ export class UsageOutbox {
     this.#stopTimer();
   }
 
-  /** Writes what waits for the last time. @throws As {@link UsageOutbox.flush} does; the rows that are left are in the log. */
+  /**
+   * Writes what waits for the last time.
+   * @throws As {@link UsageOutbox.flush} does; the rows that are left are in the log.
+   */
   async close(): Promise<void> {
     try {
       await this.flush();

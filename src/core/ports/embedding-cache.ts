@@ -7,7 +7,7 @@ export interface EmbeddingCacheEntry {
 }
 
 /**
- * If vectors are kept, so that a text is embedded once. The keys are made by the caller: they hold the tenant, the
+ * Where vectors are kept, so that a text is embedded once. The keys are made by the caller: they hold the tenant, the
  * embedding space and a keyed hash of the text, never the text. An implementation may forget anything at any time, and
  * it never changes a vector.
  *

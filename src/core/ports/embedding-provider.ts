@@ -11,13 +11,13 @@ export interface EmbeddingOptions extends ProviderCallOptions {
   readonly inputType?: EmbeddingInputType | undefined;
   /**
    * Cuts a text that is longer than the model takes, in place of an error. Models that run in this process always cut;
-   * of a gateway's, those whose limit is known: OpenAI's, and where the row sets `max_input_tokens`.
+   * of a gateway's, those whose limit is known: OpenAI's, and those for which the row sets `max_input_tokens`.
    * @default false
    */
   readonly truncate?: boolean | undefined;
   /**
-   * Called with vectors as they come, so that a long job can show progress and store as it goes. Awaited, several at
-   * once; if it fails, the call fails with its error. Providers that run in this process may not tell.
+   * Called with vectors as they come, so that a long job can show progress and store as it goes. Awaited; calls may
+   * overlap. If it throws, the call rejects with that error. Providers that run in this process may not call it.
    */
   readonly onBatch?: ((batch: EmbeddedBatch) => void | Promise<void>) | undefined;
 }
@@ -83,8 +83,7 @@ export interface EmbeddingProvider {
 
   /**
    * @param texts - Non-empty strings. No texts: an empty result, without a call.
-   * @throws `InvalidInputError` before any I/O; `PartialEmbeddingError` if some inputs got a vector and others did
-   *   not.
+   * @throws `InvalidInputError` before any I/O; `PartialEmbeddingError` if some inputs got a vector and others did not.
    */
   generateEmbeddings(texts: readonly string[], options?: EmbeddingOptions): Promise<EmbeddingResult>;
 

@@ -77,7 +77,7 @@ export interface IntegrationRepository {
 
   /**
    * The tenant's `sentence_transformers` integration, made with defaults (all-MiniLM-L6-v2, batch_size 32, normalised,
-   * cost 0) if there is none; once, also when many processes ask at the same time. An existing row is returned as it
+   * cost 0) if it is missing; once, also when many processes ask at the same time. An existing row is returned as it
    * is, also an inactive one: an administrator who switched it off is not overruled.
    */
   createDefaultLocalIntegration(tenantId: number, options?: CallOptions): Promise<Integration>;

@@ -2,7 +2,7 @@ import { InvalidInputError } from '../../errors.js';
 import { describeValue } from '../../internal/validate.js';
 
 /**
- * Where the library reports what it does not throw. pino, bunyan and `console` have this form; a winston logger, whose
+ * Takes what the library reports and does not throw. pino, bunyan and `console` have this form; a winston logger, whose
  * methods take the message first, may be handed in as well. Without one it is silent: nothing is ever printed. No field
  * holds a key, a prompt, a text or a vector.
  */

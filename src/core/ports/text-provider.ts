@@ -63,7 +63,7 @@ export interface TextOptions extends ProviderCallOptions {
    * @default estimated, see `estimateTaskComplexity`
    */
   readonly tier?: TaskTier | undefined;
-  /** Instructions that come before the prompt. */
+  /** Instructions before the prompt. */
   readonly system?: string | undefined;
   /** 0 to 2. @default the integration's `temperature`, or else the model's own */
   readonly temperature?: number | undefined;
@@ -161,8 +161,8 @@ export interface TextProvider {
 
   /**
    * @throws `InvalidInputError` before any I/O; `ProviderError` with the status and the number of attempts, with code
-   *   `invalid_response` if the text does not satisfy `schema`, and `input_refused` if the model refused or a
-   *   content filter ended the text instead.
+   *   `invalid_response` if the text does not satisfy `schema`, and `input_refused` if the model refused or a content
+   *   filter ended the text instead.
    */
   generateText(prompt: TextPrompt, options?: TextOptions): Promise<TextResult>;
 

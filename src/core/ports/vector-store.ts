@@ -91,7 +91,7 @@ export interface UpsertVectorsOptions extends CallOptions {
   /** The space of the vectors: refused if the collection is pinned to another. */
   readonly embeddingSpace?: string | undefined;
   /**
-   * Called after each part that was stored, with how many records are stored so far. Waited for; if it fails, the call
+   * Called after each part that was stored, with how many records are stored so far. Awaited: if it fails, the call
    * fails with its error.
    */
   readonly onProgress?: ((progress: { readonly storedCount: number }) => unknown) | undefined;

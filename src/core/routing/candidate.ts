@@ -11,7 +11,10 @@ export interface Candidate {
   readonly fingerprint: string;
   /** @internal Its type is one of a package whose types a host need not have. */
   readonly prices: PriceList;
-  /** Why the row cannot be used, if it cannot. A broken row is a candidate with a problem and no error for its neighbours. */
+  /**
+   * Why the row cannot be used, if it cannot. A broken row is a candidate with a problem and no error for its
+   * neighbours.
+   */
   readonly problem: AiProviderError | undefined;
   /** What an administrator should know: keys without a meaning, values in what must be another unit. */
   readonly warnings: readonly string[];

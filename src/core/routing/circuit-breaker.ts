@@ -11,8 +11,9 @@ export interface CircuitBreakerOptions {
 export type CircuitState = 'closed' | 'open' | 'half_open';
 
 /**
- * Spares the callers of a dead provider its timeout and retries: after some failures in a row calls are refused for a while, then a single one
- * tries while the others are still refused (M. Nygard, "Release It!", the Circuit Breaker pattern).
+ * Spares the callers of a dead provider its timeout and retries: after some failures in a row calls are refused for a
+ * while, then a single one tries while the others are still refused (M. Nygard, "Release It!", the Circuit Breaker
+ * pattern).
  */
 export class CircuitBreaker {
   readonly #failureThreshold: number;
@@ -35,8 +36,8 @@ export class CircuitBreaker {
   }
 
   /**
-   * Milliseconds until a call may try; 0 lets this call through. In a half-open circuit it is then the only one until it has reported its
-   * outcome or a cooldown has passed.
+   * Milliseconds until a call may try; 0 lets this call through. In a half-open circuit it is then the only one until
+   * it has reported its outcome or a cooldown has passed.
    */
   acquire(): number {
     if (!this.#isOpen) return 0;

@@ -1,4 +1,6 @@
-/** The columns of the integration that is made for a tenant that has no local one, as the platform's document has them. */
+/**
+ * The columns of the integration that is made for a tenant that has no local one, as the platform's document has them.
+ */
 export const defaultLocalIntegration = {
   provider: 'sentence_transformers',
   aiModel: 'all-MiniLM-L6-v2',

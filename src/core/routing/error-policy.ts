@@ -7,8 +7,8 @@ export interface ErrorPolicy {
   /** The next provider may be asked. `by_row`: only if the failed row allows it (`fallback_on_refusal`). */
   readonly failOver: boolean | 'by_row';
   /**
-   * `counts`: a failure in a row towards the threshold. `opens`: opens at once, for as long as the server asks or for the cooldown.
-   * `closes`: the provider is alive. `none`: says nothing about the provider.
+   * `counts`: a failure in a row towards the threshold. `opens`: opens at once, for as long as the server asks or for
+   * the cooldown. `closes`: the provider is alive. `none`: says nothing about the provider.
    */
   readonly circuit: 'counts' | 'opens' | 'closes' | 'none';
   /** No other request of the same call to this provider can succeed. */

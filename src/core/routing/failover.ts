@@ -19,8 +19,8 @@ export interface Fallbacks {
  * Tries the first candidate, then its fallbacks in order, until one serves.
  *
  * @param attempt - `isFallback` is false for the first candidate.
- * @throws What no other provider could change, as it is; the only failure, as it is; `fallback_invalid` if the only fallback cannot be
- *   used; or `providers_exhausted` with all failures.
+ * @throws What no other provider could change, as it is; the only failure, as it is; `fallback_invalid` if the only
+ *   fallback cannot be used; or `providers_exhausted` with all failures.
  */
 export async function withFailover<Result>(
   first: Candidate,

@@ -13,8 +13,9 @@ export interface FallbackLookup {
 type Link = { readonly integration: Integration } | { readonly broken: AiProviderError };
 
 /**
- * Follows `fallback_integration_id` link by link, and looks each row up only when it is needed. A link to an inactive or unusable row is
- * reported, and the chain goes on behind it; a cycle or a row that the tenant does not have ends the chain.
+ * Follows `fallback_integration_id` link by link, and looks each row up only when it is needed. A link to an inactive
+ * or unusable row is reported, and the chain goes on behind it; a cycle or a row that the tenant does not have ends the
+ * chain.
  */
 export class FallbackChain {
   readonly #start: Integration;
@@ -40,7 +41,7 @@ export class FallbackChain {
     if (integration === undefined) {
       const { tenantId } = this.#start;
       return this.#broken(
-        `leads from integration ${from} to ${to}, which is no integration of type ai_provider of tenant ${tenantId} (it may be another tenant's)`,
+        `leads from integration ${from} to ${to}, which tenant ${tenantId} does not have as an integration of type ai_provider (it may be another tenant's)`,
       );
     }
     this.#path.push(to);
@@ -65,7 +66,8 @@ export class FallbackChain {
  * The whole chain.
  *
  * @returns The integrations after `start`, in order.
- * @throws {@link AiProviderError} `fallback_invalid` for a cycle, or for a row that is inactive, unusable or not the tenant's.
+ * @throws {@link AiProviderError} `fallback_invalid` for a cycle, or for a row that is inactive, unusable or not the
+ *   tenant's.
  */
 export async function resolveFallbackChain(start: Integration, lookup: FallbackLookup): Promise<Integration[]> {
   const chain = new FallbackChain(start, lookup);

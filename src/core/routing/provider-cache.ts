@@ -19,8 +19,8 @@ interface CachedProvider {
 }
 
 /**
- * One provider for each integration: made once, made again when the row has changed, closed when the row is gone or nobody has asked for it
- * for a while. It is closed once its calls have ended.
+ * One provider for each integration: made once, made again when the row has changed, closed when the row is gone or
+ * nobody has asked for it for a while. It is closed once its calls have ended.
  */
 export class ProviderCache {
   readonly #options: ProviderCacheOptions;

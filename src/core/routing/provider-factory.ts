@@ -22,27 +22,35 @@ import { type IntegrationDraft, type IntegrationTest, testIntegration } from './
 /** How usage rows are written; see docs/operations.md. */
 export interface UsageOptions {
   /**
-   * `background`: a call never waits for its rows; a process that is killed loses those of about the last 100 ms. `write-through`: a call
-   * returns after its own rows are written, or after 5 s, or at its deadline. Inside a transaction of the host always `write-through`.
+   * `background`: a call never waits for its rows; a process that is killed loses those of about the last 100 ms.
+   * `write-through`: a call returns after its own rows are written, or after 5 s, or at its deadline. Inside a
+   * transaction of the host always `write-through`.
    * @default 'background'
    */
   readonly durability?: 'background' | 'write-through' | undefined;
-  /** Called with each usage row that cannot be written: its content, the reason and the error. The log has them as well. @default none */
+  /**
+   * Called with each usage row that cannot be written: its content, the reason and the error. The log has them as well.
+   * @default none
+   */
   readonly onDeadLetter?: ((letter: UsageDeadLetter) => void) | undefined;
 }
 
 export interface ProviderFactoryOptions {
-  /** Where the tenants' integrations are read and usage is recorded. */
+  /** Reads the tenants' integrations and stores usage. */
   readonly repository: IntegrationRepository;
   /** How rows become providers; `standardProviderKinds()` are those of this library. */
   readonly kinds: readonly ProviderKind[];
   readonly logger?: Logger | undefined;
   readonly usage?: UsageOptions | undefined;
-  /** List prices for models that neither the row nor the gateway gives a price for. @default none: their cost is unknown */
+  /**
+   * List prices for models that neither the row nor the gateway gives a price for.
+   * @default none: their cost is unknown
+   */
   readonly priceSource?: PriceSource | undefined;
   /**
-   * Whether a tenant without an integration for embeddings gets a row for the local model. `known`: if the host's tables show that there is
-   * such a tenant, or after `initializeProviders`; a number from a URL makes no row. `always`: for every tenant id. `never`: no row is made.
+   * Whether a tenant without an integration for embeddings gets a row for the local model. `known`: if the host's
+   * tables show that there is such a tenant, or after `initializeProviders`; a number from a URL makes no row.
+   * `always`: for every tenant id. `never`: no row is made.
    * @default 'known'
    */
   readonly createDefaultLocal?: 'never' | 'known' | 'always' | undefined;
@@ -61,11 +69,12 @@ const optionKeys = {
 } as const;
 
 /**
- * Makes providers from the rows of `integrations` and keeps them: one for each row, made once, and made again when the row has changed.
- * Each records what it uses in `ai_usage_trackings`.
+ * Makes providers from the rows of `integrations` and keeps them: one for each row, made once, and made again when the
+ * row has changed. Each records what it uses in `ai_usage_trackings`.
  *
- * The rows are read at every call, so a changed or deactivated integration takes effect at once. A provider that is no longer current, or
- * that nobody used for a while, is closed as soon as its calls have ended; so ask for a provider for each piece of work.
+ * The rows are read at every call, so a changed or deactivated integration takes effect at once. A provider that is no
+ * longer current, or that nobody used for a while, is closed as soon as its calls have ended; so ask for a provider for
+ * each piece of work.
  *
  * @example
  * const factory = new ProviderFactory({
@@ -88,7 +97,9 @@ export class ProviderFactory {
   readonly #candidates = new Map<number, Candidate>();
   #isClosed = false;
 
-  /** @throws {@link InvalidInputError} for an option that cannot be used. Nothing is read or made before the first call. */
+  /**
+   * @throws {@link InvalidInputError} for an option that cannot be used. Nothing is read or made before the first call.
+   */
   constructor(options: ProviderFactoryOptions) {
     requireKnownKeys<ProviderFactoryOptions>(options, optionKeys);
     const { repository, kinds, usage = {}, priceSource, createDefaultLocal = 'known' } = options;
@@ -122,9 +133,11 @@ export class ProviderFactory {
    * The provider for a tenant.
    *
    * @param kind - `'auto'` prefers a paid gateway and falls back to the local model; or the `provider` column's value:
-   *   `'wex_ai_gateway'`, `'sentence_transformers'`, … A known tenant without a local integration gets one with defaults when it is needed.
-   * @throws {@link AiProviderError} `unknown_provider` listing the known kinds; `integration_not_found` if the tenant has no active row of
-   *   the kind; `invalid_config` or `credential_invalid` for a row that cannot work; `repository_failed`.
+   *   `'wex_ai_gateway'`, `'sentence_transformers'`, … A known tenant without a local integration gets one with
+   *   defaults when it is needed.
+   * @throws {@link AiProviderError} `unknown_provider` listing the known kinds; `integration_not_found` if the tenant
+   *   has no active row of the kind; `invalid_config` or `credential_invalid` for a row that cannot work;
+   *   `repository_failed`.
    */
   async getProvider(tenantId: number, kind = 'auto', options: CallOptions = {}): Promise<AiProvider> {
     requireTenantId(tenantId);
@@ -138,8 +151,8 @@ export class ProviderFactory {
   }
 
   /**
-   * The tenant's active integrations that this factory can make providers from, ordered by id. Rows of unknown kinds are left out and
-   * logged; a broken row is a candidate with a `problem`.
+   * The tenant's active integrations that this factory can make providers from, ordered by id. Rows of unknown kinds
+   * are left out and logged; a broken row is a candidate with a `problem`.
    */
   async listCandidates(tenantId: number, options: CallOptions = {}): Promise<Candidate[]> {
     requireTenantId(tenantId);
@@ -153,7 +166,10 @@ export class ProviderFactory {
     return candidates;
   }
 
-  /** The provider of one integration, as {@link ProviderFactory.listCandidates} returned it. @throws The candidate's `problem`. */
+  /**
+   * The provider of one integration, as {@link ProviderFactory.listCandidates} returned it.
+   * @throws The candidate's `problem`.
+   */
   async providerFor(candidate: Candidate): Promise<AiProvider> {
     this.#requireOpen();
     if (candidate.problem !== undefined) throw candidate.problem;
@@ -173,14 +189,18 @@ export class ProviderFactory {
   /**
    * The integrations to continue with when this one fails, along `fallback_integration_id`.
    *
-   * @throws {@link AiProviderError} `fallback_invalid` for a cycle, an inactive row, a row that the tenant does not have, or an unknown kind.
+   * @throws {@link AiProviderError} `fallback_invalid` for a cycle, an inactive row, a row that the tenant does not
+   *   have, or an unknown kind.
    */
   async fallbacksOf(candidate: Candidate, options: CallOptions = {}): Promise<Candidate[]> {
     const chain = await resolveFallbackChain(candidate.integration, this.#lookup(candidate, [], options));
     return chain.map((integration) => this.#read(integration)!);
   }
 
-  /** The same, one at a time and each only when it is needed. @param active - The tenant's candidates, which need not be read again. */
+  /**
+   * The same, one at a time and each only when it is needed.
+   * @param active - The tenant's candidates, which need not be read again.
+   */
   fallbackChain(candidate: Candidate, active: readonly Candidate[], options: CallOptions = {}): Fallbacks {
     const chain = new FallbackChain(candidate.integration, this.#lookup(candidate, active, options));
     return {
@@ -221,11 +241,13 @@ export class ProviderFactory {
   }
 
   /**
-   * Tries a row of a configuration page, saved or not, with one short call, which costs what such a call costs and is not recorded.
+   * Tries a row of a configuration page, saved or not, with one short call, which costs what such a call costs and is
+   * not recorded.
    *
    * @example
    * const { status, problems, warnings } = await factory.testIntegration({ provider: 'openai', password, aiModel: 'gpt-4o-mini' });
-   * @returns What is wrong with the row, or the latency, model and dimension of the call. A failed call is a result and no error.
+   * @returns What is wrong with the row, or the latency, model and dimension of the call. A failed call is a result and
+   *   no error.
    * @throws `InvalidInputError` for a draft without a `provider`; the signal's reason.
    */
   async testIntegration(draft: IntegrationDraft, options: CallOptions = {}): Promise<IntegrationTest> {
@@ -233,14 +255,17 @@ export class ProviderFactory {
     return testIntegration(draft, [...this.#kinds.values()], options);
   }
 
-  /** Writes the usage rows that wait, as before a report is read. @throws `RepositoryError` if that fails; the rows stay. */
+  /**
+   * Writes the usage rows that wait, as before a report is read.
+   * @throws `RepositoryError` if that fails; the rows stay.
+   */
   async flushUsage(): Promise<void> {
     await this.#outbox.flush();
   }
 
   /**
-   * Closes every provider that it made and writes the usage rows that still wait. The repository and its database handle stay open. May be
-   * called again, after a failure to write the rows that are left.
+   * Closes every provider that it made and writes the usage rows that still wait. The repository and its database
+   * handle stay open. May be called again, after a failure to write the rows that are left.
    *
    * @throws `RepositoryError` if usage rows cannot be written; they are in the log with their content.
    */

@@ -51,7 +51,10 @@ export class ProviderGate {
     }
   }
 
-  /** For work that goes on after its first answer: whoever enters settles the pass. @throws As {@link ProviderGate.run} does. */
+  /**
+   * For work that goes on after its first answer: whoever enters settles the pass.
+   * @throws As {@link ProviderGate.run} does.
+   */
   async enter(candidate: Candidate): Promise<Pass> {
     const provider = await this.#factory.providerFor(candidate);
     const circuit = this.#circuitOf(candidate);

@@ -7,17 +7,22 @@ export interface Work {
   readonly model?: string | undefined;
 }
 
-/** Up to this many texts `auto` uses the local model: a round trip to a gateway takes longer and costs more than computing them. */
+/**
+ * Up to this many texts `auto` uses the local model: a round trip to a gateway takes longer and costs more than
+ * computing them.
+ */
 const localTextLimit = 10;
 
-/** The preferred one of a tenant's candidates if nothing is known of the work: paid before local, then the lowest id. */
+/**
+ * The preferred one of a tenant's candidates if nothing is known of the work: paid before local, then the lowest id.
+ */
 export function chooseDefault(candidates: readonly Candidate[]): Candidate | undefined {
   return orderForEmbeddings(candidates, Number.POSITIVE_INFINITY)[0];
 }
 
 /**
- * The candidates for an embedding call, best first: up to {@link localTextLimit} texts go to the local model, more to a paid provider.
- * Rows whose own model is not made for embeddings, or that do not have the model asked for, come last.
+ * The candidates for an embedding call, best first: up to {@link localTextLimit} texts go to the local model, more to a
+ * paid provider. Rows whose own model is not made for embeddings, or that do not have the model asked for, come last.
  */
 export function orderForEmbeddings(candidates: readonly Candidate[], textCount: number, work: Work = {}): Candidate[] {
   const isSmall = textCount <= localTextLimit;

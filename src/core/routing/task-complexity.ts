@@ -22,7 +22,7 @@ interface Sign {
   isIn(text: string, task: TextTask): boolean;
 }
 
-/** Only this much from either end is searched: instructions stand first or last, and the rest is material. */
+/** Only this much from either end is searched: instructions come first or last, and the rest is material. */
 const searchedLength = 2000;
 
 const signs: readonly Sign[] = [
@@ -50,9 +50,10 @@ const signs: readonly Sign[] = [
 ];
 
 /**
- * Estimates how hard a task is from its look, in microseconds and without a call: a score of 0 is `simple`, up to 3 `standard`, more `complex`. Signs
- * and weights: reasoning words 3; code, very long (20,000 characters), several tools 2; long (2,000 characters), several questions, several steps, a
- * schema, a tool 1. A heuristic for saving money on the easy tasks: name the tier yourself where you know it.
+ * Estimates how hard a task is from its look, in microseconds and without a call: a score of 0 is `simple`, up to 3
+ * `standard`, more `complex`. Signs and weights: reasoning words 3; code, very long (20,000 characters), several tools
+ * 2; long (2,000 characters), several questions, several steps, a schema, a tool 1. A heuristic for saving money on the
+ * easy tasks: name the tier yourself if you know it.
  *
  * @example
  * estimateTaskComplexity({ text: 'Translate to French: good morning' })             // simple

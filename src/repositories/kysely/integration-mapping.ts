@@ -14,7 +14,10 @@ export type MappedField =
 
 /** How the rows of a platform differ from the ones in docs/operations.md. */
 export interface IntegrationMapping {
-  /** The values of the column `type` that mark an AI integration; the first is that of rows that are made. @default ['ai_provider'] */
+  /**
+   * The values of the column `type` that mark an AI integration; the first is that of rows that are made.
+   * @default ['ai_provider']
+   */
   readonly types?: readonly string[] | undefined;
   /**
    * Names of the column `provider` that mean one of the kinds, such as `{ 'WEX AI Gateway': 'wex_ai_gateway' }`.
@@ -22,8 +25,8 @@ export interface IntegrationMapping {
    */
   readonly providerNames?: Readonly<Record<string, string>> | undefined;
   /**
-   * Where a field is kept: another column, a key in a JSONB column such as `settings.model_path`, or null for a field that the table does
-   * not have.
+   * The place of a field: another column, a key in a JSONB column such as `settings.model_path`, or null for a field
+   * that the table does not have.
    * @default the columns of docs/operations.md
    */
   readonly columns?: Readonly<Partial<Record<MappedField, string | null>>> | undefined;

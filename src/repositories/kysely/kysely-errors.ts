@@ -11,7 +11,8 @@ const retry = (text: string): Reason => ({ text, isRetryable: true, isAboutRow: 
 const stop = (text: string): Reason => ({ text, isRetryable: false, isAboutRow: false });
 const refuse = (text: string): Reason => ({ text, isRetryable: false, isAboutRow: true });
 
-// SQLSTATE codes (https://www.postgresql.org/docs/current/errcodes-appendix.html) and Node's system error codes; the longest match wins.
+// SQLSTATE codes (https://www.postgresql.org/docs/current/errcodes-appendix.html) and Node's system error codes; the
+// longest match wins.
 const reasons: ReadonlyMap<string, Reason> = new Map([
   ['08', retry('the connection to the database failed')],
   ['22', refuse('the database refused a value')],
@@ -69,7 +70,7 @@ function findReason(code: string | undefined, message: string): Reason {
   return codeless?.[1] ?? stop('the database reported an error');
 }
 
-/** `host:port` where the error has it; the first address where a name had several (an AggregateError). */
+/** `host:port` if the error has it; the first address if a name had several (an AggregateError). */
 function readAddress(error: unknown): string | undefined {
   const address = readText(error, 'address') ?? readText(error, 'hostname');
   if (address !== undefined) {

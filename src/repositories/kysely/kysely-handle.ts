@@ -5,8 +5,9 @@ export interface KyselyHandles {
 }
 
 /**
- * What the repository needs of the host's `Kysely` or `Transaction`. Structural, since Kysely's classes have private fields: a handle of another
- * minor version, or of the other module format's declarations, would not be assignable to them.
+ * What the repository needs of the host's `Kysely` or `Transaction`. Structural, since Kysely's classes have private
+ * fields: a handle of another minor version, or of the other module format's declarations, would not be assignable to
+ * them.
  */
 export interface KyselyHandle {
   readonly isTransaction: boolean;

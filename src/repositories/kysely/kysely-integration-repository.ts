@@ -27,18 +27,20 @@ import {
 import { readUsage } from './read-usage.js';
 import { insertUsageRows } from './usage-rows.js';
 
-// The first of the two keys of the advisory lock; any number that other users of such locks in the same database are unlikely to take.
+// The first of the two keys of the advisory lock; any number that other users of such locks in the same database are
+// unlikely to take.
 const lockNamespace = 0x70756c73;
 
 /**
- * The host's tables `integrations` and `ai_usage_trackings` through the host's own Kysely handle, on PostgreSQL and PGlite.
- * The handle stays the host's: it is never closed, and nothing but these two tables is touched.
+ * The host's tables `integrations` and `ai_usage_trackings` through the host's own Kysely handle, on PostgreSQL and
+ * PGlite. The handle stays the host's: it is never closed, and nothing but these two tables is touched.
  *
- * Give it a `Transaction` to make its writes part of a transaction of the host. Kysely 0.28 and 0.29; it is not loaded by this library.
+ * Give it a `Transaction` to make its writes part of a transaction of the host. Kysely 0.28 and 0.29; it is not loaded
+ * by this library.
  *
- * Every method throws {@link InvalidInputError} for an invalid id, before any I/O, and {@link RepositoryError} if the database fails: it names
- * the operation and the reason, and says whether trying again may help. How long a connection may take is the pool's own option; an abort
- * ends the wait.
+ * Every method throws {@link InvalidInputError} for an invalid id, before any I/O, and {@link RepositoryError} if the
+ * database fails: it names the operation and the reason, and says whether trying again may help. How long a connection
+ * may take is the pool's own option; an abort ends the wait.
  *
  * @example
  * const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
@@ -51,7 +53,11 @@ const lockNamespace = 0x70756c73;
  * @example Rows from a replica, and a platform whose rows differ
  * new KyselyIntegrationRepository(
  *   { read: replica, write: primary },
- *   { types: ['AI'], providerNames: { 'WEX AI Gateway': 'wex_ai_gateway' }, columns: { aiModel: 'settings.model_path' } },
+ *   {
+ *     types: ['AI'],
+ *     providerNames: { 'WEX AI Gateway': 'wex_ai_gateway' },
+ *     columns: { aiModel: 'settings.model_path' },
+ *   },
  * );
  */
 export class KyselyIntegrationRepository implements IntegrationRepository {
@@ -92,8 +98,8 @@ export class KyselyIntegrationRepository implements IntegrationRepository {
   }
 
   /**
-   * Once for a tenant also when many processes ask at the same time: an advisory lock of the transaction orders them. Inside a transaction of the
-   * host the row is there for others when that transaction commits; until then they wait.
+   * Once for a tenant also when many processes ask at the same time: an advisory lock of the transaction orders them.
+   * Inside a transaction of the host the row is there for others when that transaction commits; until then they wait.
    */
   async createDefaultLocalIntegration(tenantId: number, options: CallOptions = {}): Promise<Integration> {
     requireColumnId(requireTenantId(tenantId), 'tenantId');
@@ -124,7 +130,8 @@ export class KyselyIntegrationRepository implements IntegrationRepository {
   }
 
   /**
-   * One INSERT with a statement timeout of its own. A savepoint keeps a transaction of the host usable if the INSERT is refused.
+   * One INSERT with a statement timeout of its own. A savepoint keeps a transaction of the host usable if the INSERT is
+   * refused.
    *
    * @throws {@link RepositoryError} with `isAboutRow` if a row is refused for its values.
    */
@@ -178,7 +185,9 @@ export class KyselyIntegrationRepository implements IntegrationRepository {
       .executeTakeFirstOrThrow();
   }
 
-  /** What was used, added up by the database. Without a tenant in the query it reads all tenants' rows: for operators. */
+  /**
+   * What was used, added up by the database. Without a tenant in the query it reads all tenants' rows: for operators.
+   */
   async readUsage(query: UsageQuery, options: CallOptions = {}): Promise<UsageGroup[]> {
     if (query.tenantId !== undefined) requireColumnId(requireTenantId(query.tenantId), 'tenantId');
     return run('readUsage', options, () => readUsage(this.#read, query));
@@ -196,7 +205,10 @@ function requireHandle(handle: KyselyHandle, name: string): Kysely<Tables> {
   );
 }
 
-/** A snapshot taken before the lock does not show a row that another transaction has committed since: it would be made twice. */
+/**
+ * A snapshot taken before the lock does not show a row that another transaction has committed since: it would be made
+ * twice.
+ */
 function notVisible(): RepositoryError {
   const operation = 'createDefaultLocalIntegration';
   return new RepositoryError(
@@ -206,7 +218,10 @@ function notVisible(): RepositoryError {
   );
 }
 
-/** The driver cannot be told to stop: an aborted call rejects at once, and what was sent is carried out or not by the database alone. */
+/**
+ * The driver cannot be told to stop: an aborted call rejects at once, and what was sent is carried out or not by the
+ * database alone.
+ */
 async function run<Result>(operation: string, options: CallOptions, query: () => Promise<Result>): Promise<Result> {
   const { signal } = options;
   signal?.throwIfAborted();

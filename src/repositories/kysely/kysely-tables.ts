@@ -41,8 +41,9 @@ export const maximumInteger = 2_147_483_647;
 const maximumCost = '999999.9999';
 
 /**
- * The columns of an {@link Integration}, under aliases that are the same with and without Kysely's CamelCasePlugin. JSONB is read as text, so
- * that neither a plugin of the handle nor a type parser of the driver changes its keys and numbers.
+ * The columns of an {@link Integration}, under aliases that are the same with and without Kysely's CamelCasePlugin.
+ * JSONB is read as text, so that neither a plugin of the handle nor a type parser of the driver changes its keys and
+ * numbers.
  */
 export function integrationColumns(eb: ExpressionBuilder<Tables, 'integrations'>, { places }: ResolvedMapping) {
   return [
@@ -154,8 +155,8 @@ function merge(
 }
 
 /**
- * The row of a {@link UsageRecord}. A value that its column cannot hold is cut to the column's limit rather than lost with its row; the exact
- * token counts are then in `request_metadata.exact_counts`.
+ * The row of a {@link UsageRecord}. A value that its column cannot hold is cut to the column's limit rather than lost
+ * with its row; the exact token counts are then in `request_metadata.exact_counts`.
  */
 export function toUsageRow(
   eb: ExpressionBuilder<Tables, 'ai_usage_trackings'>,
@@ -190,8 +191,8 @@ export function toUsageRow(
 }
 
 /**
- * Passes JSON as text that PostgreSQL casts: bound as `jsonb` some drivers (postgres.js) would encode it a second time. JSONB holds neither NUL
- * nor half a surrogate pair, which JSON can: both become U+FFFD.
+ * Passes JSON as text that PostgreSQL casts: bound as `jsonb` some drivers (postgres.js) would encode it a second time.
+ * JSONB holds neither NUL nor half a surrogate pair, which JSON can: both become U+FFFD.
  */
 export function toJsonb<Table extends keyof Tables>(
   eb: ExpressionBuilder<Tables, Table>,

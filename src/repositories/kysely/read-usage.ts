@@ -8,7 +8,9 @@ type Builder = ExpressionBuilder<Tables, 'ai_usage_trackings'>;
 /** What a row must look like to be taken for a number: other writers of the table may have put anything there. */
 const numberPattern = '^-?[0-9]{1,30}(\\.[0-9]{1,40})?$';
 
-/** One row for each group; the database adds up, so that a month of millions of requests comes as some thousand rows. */
+/**
+ * One row for each group; the database adds up, so that a month of millions of requests comes as some thousand rows.
+ */
 export async function readUsage(db: Kysely<Tables>, query: UsageQuery): Promise<UsageGroup[]> {
   const { tenantId, from, to, timeZone, withTags } = query;
   const rows = await db

@@ -7,8 +7,8 @@ const statementTimeout = '5s';
 const lockTimeout = '2s';
 
 /**
- * Inserts the rows with one statement, all or none. It waits for nothing longer than its own timeouts, so that it never keeps a connection
- * of the host's pool.
+ * Inserts the rows with one statement, all or none. It waits for nothing longer than its own timeouts, so that it never
+ * keeps a connection of the host's pool.
  */
 export async function insertUsageRows(
   db: Kysely<Tables>,
@@ -36,7 +36,10 @@ function insert(db: Kysely<Tables>, rows: readonly TenantUsage[]) {
     .values((eb) => rows.map(({ tenantId, usage }) => toUsageRow(eb, tenantId, usage)));
 }
 
-/** The rows whose `usage_id` the table does not have. An earlier INSERT may have gone through although its answer was lost. */
+/**
+ * The rows whose `usage_id` the table does not have. An earlier INSERT may have gone through although its answer was
+ * lost.
+ */
 async function withoutExisting(db: Kysely<Tables>, rows: readonly TenantUsage[]): Promise<readonly TenantUsage[]> {
   const ids = rows.map(({ usage }) => String(usage.requestMetadata.usage_id));
   const tenantIds = [...new Set(rows.map(({ tenantId }) => tenantId))];
@@ -59,8 +62,8 @@ function usageIdOf(eb: import('kysely').ExpressionBuilder<Tables, 'ai_usage_trac
 }
 
 /**
- * In a transaction of the host. Its connection is held for all three statements: Kysely runs the host's own before or after them, so that
- * going back to the savepoint takes nothing of the host's with it.
+ * In a transaction of the host. Its connection is held for all three statements: Kysely runs the host's own before or
+ * after them, so that going back to the savepoint takes nothing of the host's with it.
  */
 async function insertInSavepoint(db: Kysely<Tables>, rows: readonly TenantUsage[]): Promise<void> {
   const compiled = insert(db, rows).compile();

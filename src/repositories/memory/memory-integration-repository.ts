@@ -5,7 +5,10 @@ import { defaultLocalIntegration } from '../../core/routing/default-local-integr
 import { requirePositiveInteger, requireTenantId } from '../../internal/validate.js';
 import { readUsage } from './read-usage.js';
 
-/** A row to start with. What is left out is as the host's table has it: null, `{}`, `ai_provider`, active, and the next free id. */
+/**
+ * A row to start with. What is left out is as the host's table has it: null, `{}`, `ai_provider`, active, and the next
+ * free id.
+ */
 export interface MemoryIntegration extends Partial<Omit<Integration, 'active'>> {
   readonly tenantId: number;
   readonly provider: string;
@@ -16,7 +19,7 @@ export interface MemoryIntegration extends Partial<Omit<Integration, 'active'>> 
 /** A recorded {@link UsageRecord}, as `ai_usage_trackings` would hold it. */
 export interface MemoryUsage extends UsageRecord {
   readonly tenantId: number;
-  /** Null where one of the two counts is unknown. */
+  /** Null if one of the two counts is unknown. */
   readonly totalTokens: number | null;
   readonly createdAt: Date;
 }
@@ -30,7 +33,9 @@ export interface MemoryIntegrationRepositoryOptions {
  *
  * @example
  * const repository = new MemoryIntegrationRepository({
- *   integrations: [{ tenantId: 1, provider: 'wex_ai_gateway', baseUrl, password, costConfig: { cost_per_1k_tokens: 0.00002 } }],
+ *   integrations: [
+ *     { tenantId: 1, provider: 'wex_ai_gateway', baseUrl, password, costConfig: { cost_per_1k_tokens: 0.00002 } },
+ *   ],
  * });
  */
 export class MemoryIntegrationRepository implements IntegrationRepository {

@@ -53,7 +53,7 @@ const works = fc.record({
   batchSize: fc.integer({ min: 1, max: 3 }),
 });
 
-/** Gateways behind one `fetch`, told apart by their host. Each writes down what it charges: that is the truth that rows are held to. */
+/** Gateways behind one `fetch`, by their host. Each writes down what it charges, which the rows are compared with. */
 class Gateways {
   bill = new Big(0);
   readonly #requestCounts = new Map<number, number>();
@@ -154,7 +154,7 @@ function setUp(gateways: Gateways, batchSize: number) {
   return { repository, factory, manager: new HybridProviderManager({ factory }) };
 }
 
-/** @returns The cost that the caller sees, in the result or in the error that carries vectors; undefined if there is neither. */
+/** @returns The cost in the result, or in the error that carries vectors; undefined if there is neither. */
 async function ask(manager: HybridProviderManager, kind: 'embeddings' | 'text' | 'stream', textCount: number) {
   try {
     if (kind === 'text') return (await manager.generateText('Hello', { tenantId: 1 })).cost;

@@ -130,7 +130,7 @@ describe('createDefaultLocalIntegration', () => {
     expect(await repository.listActiveIntegrations(tenantId)).toHaveLength(1);
   });
 
-  it('works where the server starts transactions with another isolation level', async () => {
+  it('works on a server that starts transactions with another isolation level', async () => {
     const strict = openKysely({ options: '-c default_transaction_isolation=serializable' });
     const strictRepository = new KyselyIntegrationRepository(strict);
     const calls = Array.from({ length: 6 }, () => strictRepository.createDefaultLocalIntegration(tenantId));
@@ -280,7 +280,7 @@ describe('bad input', () => {
     expect(await repository.listActiveIntegrations(2_147_483_647)).toEqual([]);
   });
 
-  it.each([[undefined], [null], ['postgresql://user:secret@host/db'], [{}]])('refuses a handle that is none', (db) => {
+  it.each([[undefined], [null], ['postgresql://user:secret@host/db'], [{}]])('refuses an invalid handle', (db) => {
     const create = () => new KyselyIntegrationRepository(db as never);
     expect(create).toThrow(InvalidInputError);
     expect(create).not.toThrow(/secret/);

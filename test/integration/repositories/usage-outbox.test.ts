@@ -237,7 +237,7 @@ describe('a process that is killed', () => {
   it.each([
     ['write-through', 0],
     ['background', 1000],
-  ])('%s loses nothing that was told earlier than its interval', async (durability, intervalMs) => {
+  ])('%s loses no call that returned earlier than its interval', async (durability, intervalMs) => {
     const { file, remove } = await bundleUsageWriter();
     const { connectionString } = server;
     for (const afterCalls of [3, 40, 90]) {

@@ -41,7 +41,7 @@ describe('HybridProviderManager.generateEmbeddings', () => {
     expect(result.embeddings.map((vector) => vector[0])).toEqual(texts(count).map((text) => text.length));
   });
 
-  it('uses the gateway for few texts where there is no local provider, and the reverse', async () => {
+  it('uses the gateway for few texts if there is no local provider, and the reverse', async () => {
     expect((await setUp(gatewayRow).manager.generateEmbeddings(['a'], { tenantId: 1 })).provider).toBe(
       'wex_ai_gateway',
     );
@@ -106,7 +106,7 @@ describe('HybridProviderManager and embedding spaces', () => {
     expect(local.provider(2).embeddingCalls).toHaveLength(0);
   });
 
-  it('embeds the whole call in the other space where the caller allows it', async () => {
+  it('embeds the whole call in the other space if the caller allows it', async () => {
     const { manager, gateway } = setUp({ ...gatewayRow, fallbackIntegrationId: 2 }, localRow);
     await manager.initializeProviders(1);
     gateway.provider(1).onEmbed = down();
@@ -158,7 +158,7 @@ describe('HybridProviderManager and embedding spaces', () => {
     });
   });
 
-  it('a required space is required also where others are allowed', async () => {
+  it('a required space is required also if others are allowed', async () => {
     const { manager, gateway } = setUp({ ...gatewayRow, fallbackIntegrationId: 2 }, localRow);
     await manager.initializeProviders(1);
     gateway.provider(1).onEmbed = down();

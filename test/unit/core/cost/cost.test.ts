@@ -32,7 +32,7 @@ describe('calculateCost', () => {
     expect(calculateCost(list, 'unheard-of', tokens)).toBeNull();
   });
 
-  it('applies the flat price to any model where the row names none', () => {
+  it('applies the flat price to any model if the row names none', () => {
     expect(calculateCost(prices({ cost_per_1k_tokens: 1 }, null), 'x', { inputTokens: 1, outputTokens: 0 })).toBe(
       '0.001',
     );

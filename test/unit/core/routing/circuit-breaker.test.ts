@@ -27,7 +27,7 @@ describe('CircuitBreaker', () => {
     expect(breaker.acquire()).toBe(60);
   });
 
-  it('a success in between starts the count anew', () => {
+  it('a success in between starts the count again', () => {
     const { breaker, fail } = setUp();
     fail(2);
     breaker.succeeded();

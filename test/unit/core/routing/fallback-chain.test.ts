@@ -20,7 +20,7 @@ describe('resolveFallbackChain', () => {
     ['a cycle', [row(1, 2), row(2, 3), row(3, 2)], 'is a cycle: 1 → 2 → 3 → 2'],
     ['itself', [row(1, 1)], 'is a cycle: 1 → 1'],
     ['an inactive row', [row(1, 2), row(2, null, false)], 'leads from integration 1 to 2, which is inactive'],
-    ['a row the tenant lacks', [row(1, 2)], 'leads from integration 1 to 2, which is no integration'],
+    ['a row the tenant lacks', [row(1, 2)], 'leads from integration 1 to 2, which tenant 1 does not have'],
   ])('refuses %s', async (_, rows, message) => {
     await expect(resolve(...rows)).rejects.toMatchObject({
       code: 'fallback_invalid',

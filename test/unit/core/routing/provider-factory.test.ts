@@ -23,7 +23,7 @@ describe('ProviderFactory.getProvider', () => {
     );
   });
 
-  it('makes the default local integration where there is none, once for many concurrent calls', async () => {
+  it('makes the missing default local integration, once for many concurrent calls', async () => {
     const { factory, repository, local } = setUp();
     const providers = await Promise.all(
       Array.from({ length: 20 }, () => factory.getProvider(1, 'sentence_transformers')),

@@ -1,4 +1,4 @@
-// What every repository does is in test/contract; here stands what only this one has.
+// What every repository does is in test/contract; here is what only this one has.
 import { describe, expect, it } from 'vitest';
 import type { UsageRecord } from '#src/core/ports/integration-repository.js';
 import { InvalidInputError } from '#src/errors.js';
@@ -59,7 +59,7 @@ describe('MemoryIntegrationRepository', () => {
     ]);
   });
 
-  it('refuses ids that are none', () => {
+  it('refuses invalid ids', () => {
     for (const row of [{ tenantId: 0 }, { tenantId: 1, id: 0 }, { tenantId: 1, id: 1.5 }]) {
       expect(() => new MemoryIntegrationRepository({ integrations: [{ provider: 'a', ...row }] })).toThrow(
         InvalidInputError,
