@@ -5,6 +5,7 @@
 export type AiProviderErrorCode =
   | 'aborted_by_close'
   | 'authentication_failed'
+  | 'budget_exceeded'
   | 'circuit_open'
   | 'collection_not_found'
   | 'credential_invalid'
@@ -93,6 +94,7 @@ export type AiProviderErrorOf<Code extends AiProviderErrorCode> = Code extends k
 /** The codes whose errors carry data, and of which class they are. */
 interface ClassByCode {
   authentication_failed: ProviderError | VectorStoreError;
+  budget_exceeded: BudgetExceededError;
   circuit_open: ProviderError;
   collection_not_found: VectorStoreError;
   embedding_partially_failed: PartialEmbeddingError;
@@ -263,6 +265,34 @@ export class ProvidersExhaustedError extends AiProviderError {
       cause: errors[0],
     });
     this.errors = errors;
+  }
+}
+
+/** A tenant's hard budget leaves less than a call is estimated to cost, and no free provider could serve it. */
+export class BudgetExceededError extends AiProviderError {
+  override readonly name = 'BudgetExceededError';
+  readonly tenantId: number;
+  readonly period: 'daily' | 'monthly';
+  /** US dollars, as decimal strings. */
+  readonly limit: string;
+  /** What is spent or set aside for calls under way. */
+  readonly spent: string;
+  /** When the budget renews. */
+  readonly renewsAt: Date;
+  /** The time until then, in milliseconds. */
+  readonly retryAfterMs: number;
+
+  constructor(
+    message: string,
+    options: Pick<BudgetExceededError, 'tenantId' | 'period' | 'limit' | 'spent' | 'renewsAt' | 'retryAfterMs'>,
+  ) {
+    super(message, { code: 'budget_exceeded', isRetryable: true });
+    this.tenantId = options.tenantId;
+    this.period = options.period;
+    this.limit = options.limit;
+    this.spent = options.spent;
+    this.renewsAt = options.renewsAt;
+    this.retryAfterMs = options.retryAfterMs;
   }
 }
 

@@ -1,4 +1,7 @@
 export type { CallTags } from './core/calls/call.js';
+
+export type { EmbeddingCacheOptions } from './core/calls/embedding-reuse.js';
+
 export {
   HybridProviderManager,
   type HybridProviderManagerOptions,
@@ -10,7 +13,10 @@ export {
   type ManagedTextResult,
   type Provenance,
 } from './core/calls/hybrid-provider-manager.js';
+export type { BudgetEvent } from './core/cost/budget.js';
+export type { BudgetOptions } from './core/cost/budget-limits.js';
 export type { UsageCounts, UsageDeadLetter } from './core/cost/usage-outbox.js';
+
 export type {
   UsageDimension,
   UsageFigures,
@@ -83,9 +89,12 @@ export type {
   VectorRecord,
   VectorStore,
 } from './core/ports/vector-store.js';
+export type { ProviderChoice } from './core/routing/call-plan.js';
 export type { Candidate } from './core/routing/candidate.js';
+export type { Policy, PolicyCandidate, PolicyChoice, PolicyName, PolicyRequest } from './core/routing/policy.js';
 export { ProviderFactory, type ProviderFactoryOptions, type UsageOptions } from './core/routing/provider-factory.js';
 export type { TaskTier } from './core/routing/task-complexity.js';
+
 export {
   type IntegrationDraft,
   type IntegrationReview,
@@ -106,6 +115,7 @@ export {
   AiProviderError,
   type AiProviderErrorCode,
   type AiProviderErrorOf,
+  BudgetExceededError,
   type EmbeddingFailure,
   EmbeddingSpaceMismatchError,
   InvalidInputError,

@@ -8,7 +8,8 @@ import { KyselyIntegrationRepository } from './repositories/kysely/kysely-integr
  * What was used, paid and saved in a time, from the rows of `ai_usage_trackings`.
  *
  * @param source - A repository, or the host's Kysely handle.
- * @throws `InvalidInputError` for unusable options; `unsupported_operation` for a repository that cannot read usage; `repository_failed`.
+ * @throws `InvalidInputError` for unusable options; `unsupported_operation` for a repository that cannot read usage;
+ *   `repository_failed`.
  * @example
  * const report = await usageReport(repository, { tenantId: 7, from: new Date('2026-11-01'), by: ['provider', 'day'] });
  * console.log(report.total.cost, report.total.saved);

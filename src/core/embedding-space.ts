@@ -60,7 +60,8 @@ export function mayProduceSpace(declared: DeclaredEmbeddingSpace, spaceId: strin
 
 const openDimension = `|dim=${unknown}|`;
 
-function withoutDimension(spaceId: string): string {
+/** The part of a space's id that is known before the first vector. */
+export function withoutDimension(spaceId: string): string {
   return spaceId.replace(/\|dim=[^|]*\|/, '|');
 }
 

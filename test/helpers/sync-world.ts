@@ -28,7 +28,8 @@ export class BillingManager {
     const good = texts.filter((_, i) => errors[i] === undefined);
     for (const text of good) this.paid.set(text, (this.paid.get(text) ?? 0) + 1);
     const usage = { inputCount: good.length, inputTokens: good.join('').length };
-    const rest = { model: 'model-a', usage, provider: 'wex_ai_gateway', integrationId: 1, failedOver: [] };
+    const choice = { policy: 'document', reason: 'a fake' };
+    const rest = { model: 'model-a', usage, provider: 'wex_ai_gateway', integrationId: 1, choice, failedOver: [] };
     const cost = (good.length / 1000).toString();
     if (good.length === texts.length) {
       return { ...rest, cost, embeddingSpace, embeddings: embeddings as Float32Array[] } as ManagedEmbeddingResult;

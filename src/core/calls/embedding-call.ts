@@ -1,5 +1,12 @@
 import { type AiProviderError, isAiProviderError, PartialEmbeddingError } from '../../errors.js';
-import { type EmbeddingSpace, embeddingSpaceId, mayProduceSpace, requireSpace } from '../embedding-space.js';
+import {
+  type DeclaredEmbeddingSpace,
+  type EmbeddingSpace,
+  embeddingSpaceId,
+  mayProduceSpace,
+  requireSpace,
+  withoutDimension,
+} from '../embedding-space.js';
 import type { ProviderCallOptions } from '../ports/call-options.js';
 import type {
   EmbeddingOptions,
@@ -9,6 +16,7 @@ import type {
 } from '../ports/embedding-provider.js';
 import type { AiProvider } from '../ports/provider-kind.js';
 import type { Candidate } from '../routing/candidate.js';
+import type { EmbeddingReuse } from './embedding-reuse.js';
 
 export interface EmbeddingCallOptions extends Pick<EmbeddingOptions, 'model' | 'inputType' | 'truncate' | 'onBatch'> {
   readonly requiredSpace?: string | undefined;
@@ -34,6 +42,8 @@ export class EmbeddingCall {
   #space: EmbeddingSpace | null = null;
   #spaceId: string | undefined;
   #model = '';
+  /** Positions that another call is embedding, or that are about to come from the cache. */
+  #held: ReadonlySet<number> = new Set();
   #inputTokens: number | null = 0;
 
   constructor(texts: readonly string[], options: EmbeddingCallOptions) {
@@ -41,6 +51,18 @@ export class EmbeddingCall {
     this.#options = options;
     this.#embeddings = new Array(texts.length).fill(undefined);
     this.#spaceId = options.requiredSpace;
+  }
+
+  /** How many texts are to be asked for. */
+  get missingCount(): number {
+    return this.#missingPositions().length;
+  }
+
+  /** How much of the call's text these are, 0 to 1. */
+  get share(): number {
+    const all = this.#texts.reduce((sum, text) => sum + text.length, 0);
+    const missing = this.#missingPositions().reduce((sum, position) => sum + this.#texts[position]!.length, 0);
+    return all === 0 ? 0 : missing / all;
   }
 
   /**
@@ -68,6 +90,53 @@ export class EmbeddingCall {
       throw error;
     }
     return { ...this.#result(), embeddings: this.#embeddings as Float32Array[], embeddingSpace: this.#space! };
+  }
+
+  /**
+   * The same, but what is kept or what another call is embedding just now is not asked for.
+   *
+   * @param ask - Lets the provider embed the rest, by {@link EmbeddingCall.run}.
+   * @returns How many texts were not asked for, and how many characters they have.
+   */
+  async runWithReuse(
+    reuse: EmbeddingReuse,
+    provider: AiProvider,
+    candidate: Candidate,
+    callOptions: ProviderCallOptions,
+    isFallback: boolean,
+    ask: () => Promise<unknown>,
+  ): Promise<{ readonly result: EmbeddingResult; readonly textCount: number; readonly characters: number }> {
+    const { inputType = 'document', truncate = false } = this.#options;
+    const { signal } = callOptions;
+    const model = await this.#joinSpace(provider, candidate, callOptions, isFallback);
+    const declared = await provider.embeddingSpace({ model, signal });
+    const positions = this.#missingPositions();
+    const { tenantId } = candidate.integration;
+    const scope = { tenantId, space: withoutDimension(embeddingSpaceId(declared)), inputType, truncate, signal };
+    const texts = positions.map((at) => this.#texts[at]!);
+    const reused: number[] = [];
+    const take = (at: number, vector: Float32Array): boolean => {
+      if (!this.#takeReused(positions[at]!, vector, declared)) return false;
+      reused.push(positions[at]!);
+      return true;
+    };
+    await reuse.fill(texts, scope, take, async (open, report) => {
+      const asked = new Set(open.map((at) => positions[at]!));
+      this.#held = new Set(positions.filter((position) => !asked.has(position)));
+      try {
+        await ask();
+      } finally {
+        this.#held = new Set();
+        for (const at of open) {
+          const vector = this.#embeddings[positions[at]!];
+          if (vector !== undefined) report(at, vector);
+        }
+      }
+    });
+    const characters = reused.reduce((sum, position) => sum + this.#texts[position]!.length, 0);
+    await this.#reportReused(reused);
+    const result = { ...this.#result(), embeddings: this.#embeddings as Float32Array[], embeddingSpace: this.#space! };
+    return { result, textCount: reused.length, characters };
   }
 
   /** The error with which the call ends: it carries the vectors that were made, if any were. */
@@ -135,7 +204,9 @@ export class EmbeddingCall {
 
   #missingPositions(): number[] {
     const positions: number[] = [];
-    for (let at = 0; at < this.#embeddings.length; at++) if (this.#embeddings[at] === undefined) positions.push(at);
+    for (let at = 0; at < this.#embeddings.length; at++) {
+      if (this.#embeddings[at] === undefined && !this.#held.has(at)) positions.push(at);
+    }
     return positions;
   }
 
@@ -151,6 +222,27 @@ export class EmbeddingCall {
       this.#embeddings[positions[index]!] = embedding;
       this.#failures.delete(positions[index]!);
     });
+  }
+
+  /** @returns False for a vector of another dimension: it is of another space than it was kept for. */
+  #takeReused(position: number, vector: Float32Array, declared: DeclaredEmbeddingSpace): boolean {
+    const space = { ...declared, dimension: vector.length };
+    if (!mayProduceSpace(declared, embeddingSpaceId(space))) return false;
+    if (this.#spaceId !== undefined && !mayProduceSpace(space, this.#spaceId)) return false;
+    this.#space ??= space;
+    this.#spaceId = embeddingSpaceId(this.#space);
+    this.#model ||= declared.model;
+    this.#embeddings[position] = vector;
+    this.#failures.delete(position);
+    return true;
+  }
+
+  /** Progress counts what was not asked for as well. */
+  async #reportReused(positions: readonly number[]): Promise<void> {
+    if (positions.length === 0) return;
+    const embeddings = positions.map((at) => this.#embeddings[at]!);
+    const doneCount = this.#embeddings.filter((embedding) => embedding !== undefined).length;
+    await this.#options.onBatch?.({ positions, embeddings, doneCount, totalCount: this.#texts.length });
   }
 
   #result(): { model: string; usage: EmbeddingUsage } {

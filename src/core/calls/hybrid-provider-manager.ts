@@ -10,6 +10,8 @@ import { requireKnownKeys } from '../../internal/known-keys.js';
 import { leavableGenerator } from '../../internal/leavable-generator.js';
 import { rejectOnAbort } from '../../internal/reject-on-abort.js';
 import { describeValue, requireMethods, requirePrompt, requireTexts } from '../../internal/validate.js';
+import { type BudgetEvent, Budgets } from '../cost/budget.js';
+import { type BudgetOptions, limitsOfOptions } from '../cost/budget-limits.js';
 import type { UsageCounts } from '../cost/usage-outbox.js';
 import { embeddingSpaceId, mayProduceSpace } from '../embedding-space.js';
 import type { CallOptions, ProviderCallOptions } from '../ports/call-options.js';
@@ -18,15 +20,18 @@ import { type Logger, toLogger } from '../ports/logger.js';
 import type { Operation } from '../ports/provider-kind.js';
 import type { StandardSchema } from '../ports/standard-schema.js';
 import type { TextChunk, TextOptions, TextPrompt, TextResult } from '../ports/text-provider.js';
+import { type CallPlan, CallPlanner, estimateTokens, type ProviderChoice, settle } from '../routing/call-plan.js';
 import type { Candidate } from '../routing/candidate.js';
 import type { CircuitBreakerOptions } from '../routing/circuit-breaker.js';
 import { defaultLocalIntegration } from '../routing/default-local-integration.js';
 import { type Served, withFailover } from '../routing/failover.js';
+import type { Policy, PolicyName } from '../routing/policy.js';
 import type { ProviderFactory } from '../routing/provider-factory.js';
-import { type CircuitHealth, ProviderGate } from '../routing/provider-gate.js';
-import { orderForEmbeddings, orderForText } from '../routing/routing.js';
+import { type CircuitHealth, type Pass, ProviderGate } from '../routing/provider-gate.js';
 import { Call, type CallDescription } from './call.js';
+import { Coalescing } from './coalescing.js';
 import { EmbeddingCall } from './embedding-call.js';
+import { type EmbeddingCacheOptions, EmbeddingReuse } from './embedding-reuse.js';
 import { openStream, readStream } from './text-stream.js';
 
 export interface HybridProviderManagerOptions {
@@ -35,6 +40,19 @@ export interface HybridProviderManagerOptions {
   readonly logger?: Logger | undefined;
   /** When a failing provider is left alone for a while. */
   readonly circuitBreaker?: Pick<CircuitBreakerOptions, 'failureThreshold' | 'cooldownMs'> | undefined;
+  /** Who serves a call, if several could: a rule's name, or a function. @default 'document' */
+  readonly policy?: PolicyName | Policy | undefined;
+  /** Keeps vectors, so that a text is embedded once. @default none */
+  readonly embeddingCache?: EmbeddingCacheOptions | undefined;
+  /**
+   * How long a call with a single text waits for others like it, in milliseconds, to become one request with them.
+   * @default 0, which puts nothing together
+   */
+  readonly coalesceMs?: number | undefined;
+  /** What each tenant may spend whose rows state no budget of their own. @default no limit */
+  readonly budget?: BudgetOptions | undefined;
+  /** Called once when a tenant has spent 50, 80 and 100 % of a budget. @default none */
+  readonly onBudget?: ((event: BudgetEvent) => void) | undefined;
 }
 
 /** What every call of the manager takes. */
@@ -62,6 +80,10 @@ export interface ManagedEmbeddingOptions extends ManagedCallOptions, Omit<Embedd
    * themselves. @default false
    */
   readonly allowOtherSpace?: boolean | undefined;
+  /**
+   * The vectors begin a table: its space must not depend on how many texts this call happens to have. @default false
+   */
+  readonly isNewTable?: boolean | undefined;
 }
 
 export interface ManagedTextOptions extends ManagedCallOptions, Omit<TextOptions, Internal> {
@@ -79,6 +101,8 @@ export interface Provenance {
    * price or the token count of one is unknown.
    */
   readonly cost: string | null;
+  /** Which policy chose the provider, and why. */
+  readonly choice: ProviderChoice;
   /** Why others did not serve it; empty if the first one did. */
   readonly failedOver: readonly AiProviderError[];
 }
@@ -99,6 +123,22 @@ export interface IntegrationHealth extends IntegrationSummary, ProviderHealth, C
   readonly usageRows: UsageCounts;
 }
 
+const managerKeys = {
+  factory: true,
+  logger: true,
+  circuitBreaker: true,
+  policy: true,
+  embeddingCache: true,
+  coalesceMs: true,
+  budget: true,
+  onBudget: true,
+} as const;
+
+const budgetOptionKeys = { dailyUsd: true, monthlyUsd: true, mode: true, timeZone: true } as const;
+
+/** Tokens that a text is taken to have if neither the call nor the row bounds it. */
+const usualOutputTokens = 1_000;
+
 const callKeys = {
   tenantId: true,
   purpose: true,
@@ -117,6 +157,7 @@ const embeddingKeys: Readonly<Record<keyof ManagedEmbeddingOptions, true>> = {
   onBatch: true,
   requiredSpace: true,
   allowOtherSpace: true,
+  isNewTable: true,
 };
 
 const textKeys: Readonly<Record<keyof ManagedTextOptions, true>> = {
@@ -156,14 +197,27 @@ export class HybridProviderManager {
   readonly #factory: ProviderFactory;
   readonly #logger: Logger | undefined;
   readonly #gate: ProviderGate;
+  readonly #planner: CallPlanner;
+  readonly #reuse: EmbeddingReuse | undefined;
+  readonly #coalescing: Coalescing<ManagedEmbeddingOptions, ManagedEmbeddingResult> | undefined;
 
   /** @throws `InvalidInputError` for an option that cannot be used. */
   constructor(options: HybridProviderManagerOptions) {
-    requireKnownKeys<HybridProviderManagerOptions>(options, { factory: true, logger: true, circuitBreaker: true });
+    requireKnownKeys<HybridProviderManagerOptions>(options, managerKeys);
     requireMethods(options.factory, 'factory', ['listCandidates', 'providerFor'], 'a ProviderFactory');
     this.#factory = options.factory;
     this.#logger = toLogger(options.logger);
     this.#gate = new ProviderGate(options.factory, options.circuitBreaker);
+    const { policy, embeddingCache, budget = {}, onBudget, coalesceMs = 0 } = options;
+    requireKnownKeys<BudgetOptions>(budget, budgetOptionKeys, 'budget');
+    const { usageReader: reader } = options.factory;
+    const budgets = new Budgets({ reader, onBudget, logger: this.#logger });
+    this.#planner = new CallPlanner({ policy, budgets, limits: limitsOfOptions(budget), gate: this.#gate });
+    this.#reuse = embeddingCache && new EmbeddingReuse(embeddingCache, this.#logger);
+    if (typeof coalesceMs !== 'number' || !(coalesceMs >= 0 && coalesceMs <= 1_000)) {
+      throw new InvalidInputError(`Expected \`coalesceMs\` to be 0 to 1,000, got ${describeValue(coalesceMs)}.`);
+    }
+    if (coalesceMs > 0) this.#coalescing = new Coalescing(coalesceMs, (texts, call) => this.#embed(texts, call));
   }
 
   /**
@@ -208,17 +262,32 @@ export class HybridProviderManager {
     requireTenantOptions(options);
     requireKnownKeys<ManagedEmbeddingOptions>(options, embeddingKeys);
     // A copy: the caller may change the list while the call runs.
-    const vectors = new EmbeddingCall([...requireTexts(texts)], options);
+    const own = [...requireTexts(texts)];
+    const coalescing = own.length === 1 && options.onBatch === undefined ? this.#coalescing : undefined;
+    if (coalescing === undefined) return this.#embed(own, options);
+    return this.#serve(new Call('embedding', options), ({ signal }) => coalescing.embed(own[0]!, options, signal));
+  }
+
+  #embed(texts: readonly string[], options: ManagedEmbeddingOptions): Promise<ManagedEmbeddingResult> {
+    const vectors = new EmbeddingCall(texts, options);
     return this.#serve(new Call('embedding', options), async (call) => {
       try {
         const { wished, all } = await this.#candidates({ ...options, signal: call.signal }, 'embedding');
-        const ordered = orderForEmbeddings(wished, texts.length, options);
-        const first = await this.#chooseForEmbeddings(ordered, options, call);
+        const inputTokens = estimateTokens(texts.reduce((sum, text) => sum + text.length, 0));
+        const work = {
+          ...options,
+          operation: 'embedding',
+          textCount: texts.length,
+          inputTokens,
+          outputTokens: 0,
+        } as const;
+        const plan = await this.#planner.plan(call, wished, all, work);
+        const first = await this.#chooseForEmbeddings(plan.ordered, options, call);
         const canServe = (next: Candidate) => this.#mayShareSpace(first, next, options);
         const served = await this.#withFailover(call, first, all, canServe, (candidate, callOptions, isFallback) =>
-          this.#gate.run(candidate, (provider) => vectors.run(provider, candidate, callOptions, isFallback)),
+          this.#attemptEmbeddings(call, plan, vectors, candidate, callOptions, isFallback),
         );
-        return { ...served.result, ...provenance(served, call, texts.length > 0) };
+        return { ...served.result, ...provenance(served, call, plan, texts.length > 0) };
       } catch (error) {
         throw vectors.toFinalError(error, call.account.cost);
       }
@@ -243,16 +312,18 @@ export class HybridProviderManager {
   async generateText(prompt: TextPrompt, options: ManagedTextOptions): Promise<ManagedTextResult> {
     const call = openTextCall(prompt, options);
     return this.#serve(call, async () => {
-      const served = await this.#serveText(call, options, (candidate, textOptions) =>
-        this.#gate.run(candidate, async (provider) => {
-          if (provider.generateText !== undefined) return provider.generateText(prompt, textOptions);
-          throw new ProviderError(`The provider ${provider.id} cannot generate text.`, {
-            code: 'unsupported_operation',
-            provider: provider.id,
-          });
-        }),
+      const served = await this.#serveText(call, prompt, options, (candidate, textOptions, plan) =>
+        this.#gate.run(candidate, (provider) =>
+          this.#planner.attempt(candidate, 1, call.account, plan.reserve(candidate), async () => {
+            if (provider.generateText !== undefined) return provider.generateText(prompt, textOptions);
+            throw new ProviderError(`The provider ${provider.id} cannot generate text.`, {
+              code: 'unsupported_operation',
+              provider: provider.id,
+            });
+          }),
+        ),
       );
-      return { ...served.result, ...provenance(served, call) };
+      return { ...served.result, ...provenance(served, call, served.plan) };
     });
   }
 
@@ -300,14 +371,23 @@ export class HybridProviderManager {
     options: ManagedTextOptions,
   ): AsyncGenerator<TextChunk<ManagedTextResult>, void, undefined> {
     const call = openTextCall(prompt, options);
+    let settleStream = () => {};
     try {
       const served = await call.run(() =>
-        this.#serveText(call, options, async (candidate, textOptions) =>
-          openStream(await this.#gate.enter(candidate), prompt, textOptions, (work) => call.run(work)),
-        ),
+        this.#serveText(call, prompt, options, async (candidate, textOptions, plan) => {
+          const pass = await this.#gate.enter(candidate);
+          settleStream = reserveFor(call, candidate, plan, pass);
+          try {
+            return await openStream(pass, prompt, textOptions, (work) => call.run(work));
+          } catch (error) {
+            settleStream();
+            throw error;
+          }
+        }),
       );
-      yield* readStream(served.result, (result) => ({ ...result, ...provenance(served, call) }));
+      yield* readStream(served.result, (result) => ({ ...result, ...provenance(served, call, served.plan) }));
     } finally {
+      settleStream();
       call.end();
     }
   }
@@ -324,18 +404,59 @@ export class HybridProviderManager {
 
   async #serveText<Result>(
     call: Call,
+    prompt: TextPrompt,
     options: ManagedTextOptions,
-    attempt: (candidate: Candidate, textOptions: TextOptions) => Promise<Result>,
-  ): Promise<Served<Result>> {
+    attempt: (candidate: Candidate, textOptions: TextOptions, plan: CallPlan) => Promise<Result>,
+  ): Promise<Served<Result> & { readonly plan: CallPlan }> {
     const { wished, all } = await this.#candidates({ ...options, signal: call.signal }, 'text');
-    const [first] = orderForText(wished, options);
+    const { model: asked, maxTokens: outputTokens = usualOutputTokens } = options;
+    const inputTokens = estimateTokens(lengthOf(prompt) + (options.system?.length ?? 0));
+    const work = { operation: 'text', model: asked, textCount: 1, inputTokens, outputTokens } as const;
+    const plan = await this.#planner.plan(call, wished, all, work);
+    const [first] = plan.ordered;
     if (first === undefined) throw nobodyFor('generates text', options);
     const { tenantId, preferredProvider, allowOtherModel = true, tags, timeoutMs, operation, ...textOptions } = options;
     const canServe = ({ kind }: Candidate) => kind.operations.includes('text');
-    return this.#withFailover(call, first, all, canServe, (candidate, callOptions, isFallback) => {
+    const served = await this.#withFailover(call, first, all, canServe, async (candidate, callOptions, isFallback) => {
       const { model, ...rest } = textOptions;
-      return attempt(candidate, { ...rest, ...(isFallback && allowOtherModel ? {} : { model }), ...callOptions });
+      const attempted = { ...rest, ...(isFallback && allowOtherModel ? {} : { model }), ...callOptions };
+      return attempt(candidate, attempted, plan);
     });
+    return { ...served, plan };
+  }
+
+  /** What is kept is served also while the circuit is open or the budget is used up. */
+  async #attemptEmbeddings(
+    call: Call,
+    plan: CallPlan,
+    vectors: EmbeddingCall,
+    candidate: Candidate,
+    callOptions: ProviderCallOptions,
+    isFallback: boolean,
+  ): Promise<EmbeddingResult> {
+    const ask = () =>
+      this.#gate.run(candidate, async (provider) => {
+        const { share, missingCount } = vectors;
+        const reservation = plan.reserve(candidate, share);
+        return this.#planner.attempt(candidate, missingCount, call.account, reservation, () =>
+          vectors.run(provider, candidate, callOptions, isFallback),
+        );
+      });
+    if (this.#reuse === undefined || vectors.missingCount === 0) return ask();
+    const provider = await this.#factory.providerFor(candidate);
+    const { result, textCount, characters } = await vectors.runWithReuse(
+      this.#reuse,
+      provider,
+      candidate,
+      callOptions,
+      isFallback,
+      ask,
+    );
+    if (textCount > 0) {
+      const tokens = estimateTokens(characters);
+      this.#factory.recordReuse(candidate, call, { reason: 'cache', textCount, tokens, model: result.model });
+    }
+    return result;
   }
 
   async #healthOf(candidate: Candidate, options: CallOptions): Promise<ProviderHealth> {
@@ -462,6 +583,24 @@ export class HybridProviderManager {
   }
 }
 
+/** Sets money aside for a stream. @returns Settles it, once the stream has ended. */
+function reserveFor({ account }: Call, candidate: Candidate, plan: CallPlan, pass: Pass): () => void {
+  try {
+    const reservation = plan.reserve(candidate);
+    const before = account.entries.length;
+    return () => settle(reservation, account, before);
+  } catch (error) {
+    pass.settle(error);
+    throw error;
+  }
+}
+
+/** In characters. */
+function lengthOf(prompt: TextPrompt): number {
+  if (typeof prompt === 'string') return prompt.length;
+  return prompt.reduce((sum, { content }) => sum + content.length, 0);
+}
+
 function requireTextOptions(options: unknown): void {
   requireTenantOptions(options);
   requireKnownKeys<ManagedTextOptions>(options, textKeys);
@@ -483,12 +622,23 @@ function requireTextOperation(operation: unknown): 'text_generation' | 'analysis
 
 /**
  * @param isWork - Something was asked for: a call without an entry was then served by a provider that does not say what
- *   it used.
+ * it used.
  */
-function provenance({ candidate, failedOver }: Served<unknown>, { account }: Call, isWork = true): Provenance {
+function provenance(
+  { candidate, failedOver }: Served<unknown>,
+  { account }: Call,
+  plan: CallPlan,
+  isWork = true,
+): Provenance {
   const { id: integrationId, provider } = candidate.integration;
   const isUnsaid = isWork && account.entries.length === 0;
-  return { provider, integrationId, cost: isUnsaid ? null : account.cost, failedOver };
+  return {
+    provider,
+    integrationId,
+    cost: isUnsaid ? null : account.cost,
+    choice: plan.choiceOf(candidate),
+    failedOver,
+  };
 }
 
 function describe({ integration, warnings }: Candidate): IntegrationSummary {

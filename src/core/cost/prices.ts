@@ -4,6 +4,7 @@ import { suggestKey } from '../../internal/known-keys.js';
 import { describeValue, isRecord } from '../../internal/validate.js';
 import type { Integration } from '../ports/integration-repository.js';
 import type { CataloguePrice } from '../ports/price-source.js';
+import { budgetKeys } from './budget-limits.js';
 
 /**
  * US dollars for 1,000 tokens of each kind; null if unknown. What is not priced apart costs as much as other input or
@@ -50,7 +51,7 @@ const priceKeys = {
 } as const;
 
 /** Every key of `cost_config` that has a meaning. */
-export const costConfigKeys: readonly string[] = [...Object.values(priceKeys), 'models'];
+export const costConfigKeys: readonly string[] = [...Object.values(priceKeys), 'models', ...Object.values(budgetKeys)];
 
 /** More than any provider asks for 1,000 tokens: such a price is a mistake of the unit. */
 const highestPrice = 100;

@@ -6,7 +6,7 @@ import type { Logger } from '../ports/logger.js';
 import type { PriceSource } from '../ports/price-source.js';
 import type { UsageEvent, UsageRecorder } from '../ports/usage-recorder.js';
 import type { Candidate } from '../routing/candidate.js';
-import { ColumnRounding, type Cost, costOf, parseReportedCost } from './cost.js';
+import { ColumnRounding, type Cost, calculateCost, costOf, parseReportedCost } from './cost.js';
 import { type Price, readCataloguePrice } from './prices.js';
 import type { UsageOutbox } from './usage-outbox.js';
 
@@ -16,6 +16,16 @@ export interface UsageRecordingOptions {
   readonly isWriteThrough: boolean;
   readonly priceSource?: PriceSource | undefined;
   readonly logger?: Logger | undefined;
+}
+
+/** Texts that needed no request. */
+export interface ReusedTexts {
+  /** `cache`: their vectors were kept, or another call made them. `unchanged`: their records were stored already. */
+  readonly reason: 'cache' | 'unchanged';
+  readonly textCount: number;
+  /** Estimated. */
+  readonly tokens: number;
+  readonly model: string;
 }
 
 /** The most that a call waits for its own rows, in milliseconds. */
@@ -50,6 +60,37 @@ export class UsageRecording {
         }
       },
     };
+  }
+
+  /**
+   * Enters texts that needed no request: they cost nothing, and the row says what they would have cost. Never throws.
+   */
+  recordReuse(candidate: Candidate, call: Call | undefined, tenantId: number, reuse: ReusedTexts): void {
+    const { integration, kind, prices } = candidate;
+    const { reason, textCount, tokens, model } = reuse;
+    const saved = calculateCost(prices, model, { inputTokens: tokens, outputTokens: 0 }) ?? (kind.isLocal ? '0' : null);
+    const usage: UsageRecord = {
+      provider: integration.provider,
+      operation: 'embedding',
+      modelName: model,
+      inputCount: textCount,
+      inputTokens: 0,
+      outputTokens: 0,
+      cost: '0.0000',
+      requestMetadata: {
+        usage_id: randomUUID(),
+        ...(call === undefined ? {} : { call_id: call.id, purpose: call.purpose }),
+        integration_id: integration.id,
+        cost_usd: '0',
+        reuse: reason,
+        saved_tokens: tokens,
+        saved_cost_usd: saved,
+        ...(call === undefined || Object.keys(call.tags).length === 0 ? {} : { tags: call.tags }),
+      },
+      occurredAt: new Date(),
+    };
+    call?.account.enter({ integrationId: integration.id, cost: '0', costSource: 'row', usage });
+    this.#options.outbox.enter(tenantId, integration.id, usage);
   }
 
   async #record(reported: UsageEvent, candidate: Candidate, call: Call | undefined): Promise<void> {

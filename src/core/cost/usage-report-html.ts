@@ -15,8 +15,8 @@ const mostTenants = 10;
 const colourCount = 6;
 
 /**
- * A report as one HTML page with charts: no script, nothing from a network, readable on a phone and in the dark. It can be mailed, archived,
- * or served as it is.
+ * A report as one HTML page with charts: no script, nothing from a network, readable on a phone and in the dark. It can
+ * be mailed, archived, or served as it is.
  *
  * @example
  * await writeFile('usage.html', toHtml(await usageReport(repository, { from })));

@@ -1,4 +1,7 @@
-/** The style of the report's page. Colours come in pairs, for a light and a dark background; both keep a contrast of 4.5 for text. */
+/**
+ * The style of the report's page. Colours come in pairs, for a light and a dark background; both keep a contrast of 4.5
+ * for text.
+ */
 export const usageReportStyle = `
 :root{color-scheme:light dark;--back:#f6f7f9;--card:#fff;--line:#dfe3e8;--text:#1d2530;--soft:#5b6675;
 --c0:#2f6fd0;--c1:#12926f;--c2:#b4610a;--c3:#8a4fc4;--c4:#c23b5e;--c5:#64707f;--spent:#b4610a;--saved:#12926f}

@@ -18,15 +18,16 @@ export interface UsageReportOptions extends CallOptions {
   /** The first moment that is not in it any more. @default now */
   readonly to?: Date | undefined;
   /**
-   * What has a row of its own. With `tag`, each `key=value` of a call's tags has one, so that a request with two tags is in two rows.
+   * What has a row of its own. With `tag`, each `key=value` of a call's tags has one, so that a request with two tags
+   * is in two rows.
    * @default ['provider', 'model', 'operation']
    */
   readonly by?: readonly UsageDimension[] | undefined;
   /** Which days requests belong to: an IANA name such as `Europe/Berlin`. @default 'UTC' */
   readonly timeZone?: string | undefined;
   /**
-   * What a token of a paid embedding model would cost, in US dollars for 1,000, if nothing was paid in the time of the report that would
-   * tell. Texts that a free provider embedded count as saved at this price.
+   * What a token of a paid embedding model would cost, in US dollars for 1,000, if nothing was paid in the time of the
+   * report that would tell. Texts that a free provider embedded count as saved at this price.
    * @default nothing is saved by free providers then
    */
   readonly referencePrice?: number | undefined;
@@ -54,8 +55,9 @@ export interface UsageFigures {
   /** Records that were stored already as they are, or with other metadata only. */
   readonly unchangedTexts: number;
   /**
-   * What the avoided requests would have cost, in US dollars: of cache hits and unchanged records as it was reckoned then, of texts that a
-   * free provider embedded at the average price of the paid embeddings of the report, or at `referencePrice`.
+   * What the avoided requests would have cost, in US dollars: of cache hits and unchanged records as it was reckoned
+   * then, of texts that a free provider embedded at the average price of the paid embeddings of the report, or at
+   * `referencePrice`.
    */
   readonly saved: string;
 }

@@ -218,6 +218,8 @@ export class IndexUpsert {
       tenantId,
       preferredProvider,
       requiredSpace: this.#requiredSpace,
+      isNewTable: this.#requiredSpace === undefined,
+      purpose: 'bulk',
       inputType: 'document',
       signal,
     });

@@ -53,8 +53,8 @@ const sliceLength = 400;
  *
  * @example
  * const index = new VectorIndex({ manager, store: new PulseQdrantClient({ location: './vectors' }) });
- * await index.upsert([{ recordId: 1, text: 'Import stopped at record 1,337' }], { tenantId: 7, tableName: 'work_items' });
- * const hits = await index.search('failed imports', { tenantId: 7, tableName: 'work_items' });
+ * await index.upsert([{ recordId: 1, text: 'Import stopped at record 1,337' }], { tenantId: 7, tableName: 'work_items'
+ * }); const hits = await index.search('failed imports', { tenantId: 7, tableName: 'work_items' });
  */
 export class VectorIndex {
   readonly #manager: VectorIndexOptions['manager'];
@@ -107,8 +107,9 @@ export class VectorIndex {
    * @throws `InvalidInputError` before any I/O for unusable arguments; what the source throws; what the manager and the
    *   store throw, if not a text but a server is at fault. All that was stored stays.
    * @example
-   * const result = await index.sync((cursor) => readPage(cursor), { tenantId: 7, tableName: 'work_items', syncStore, deleteMissing: true });
-   * console.log(`${result.embeddedCount} embedded for ${result.cost} USD, ${result.skippedCount} unchanged`);
+   * const result = await index.sync((cursor) => readPage(cursor), { tenantId: 7, tableName: 'work_items', syncStore,
+   * deleteMissing: true }); console.log(`${result.embeddedCount} embedded for ${result.cost} USD,
+   * ${result.skippedCount} unchanged`);
    */
   async sync(source: SyncSource, options: SyncOptions): Promise<SyncResult> {
     checkSync(source, options, this.#store);

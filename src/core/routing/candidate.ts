@@ -1,4 +1,5 @@
 import { type AiProviderError, isAiProviderError } from '../../errors.js';
+import { type BudgetLimit, limitsOfRow } from '../cost/budget-limits.js';
 import { type PriceList, parsePriceList, reviewCostConfig, unknownPrice } from '../cost/prices.js';
 import type { Integration } from '../ports/integration-repository.js';
 import type { ProviderKind } from '../ports/provider-kind.js';
@@ -11,6 +12,8 @@ export interface Candidate {
   readonly fingerprint: string;
   /** @internal Its type is one of a package whose types a host need not have. */
   readonly prices: PriceList;
+  /** What the row says that its tenant may spend. */
+  readonly limits: readonly BudgetLimit[];
   /**
    * Why the row cannot be used, if it cannot. A broken row is a candidate with a problem and no error for its
    * neighbours.
@@ -25,14 +28,20 @@ export function readCandidate(integration: Integration, kind: ProviderKind, fing
   const base = { integration, kind, fingerprint };
   const noPrices: PriceList = { flat: unknownPrice, byModel: new Map(), ownModel: integration.aiModel };
   if (integration.problem !== undefined) {
-    return { ...base, prices: noPrices, problem: integration.problem, warnings: [] };
+    return { ...base, prices: noPrices, limits: [], problem: integration.problem, warnings: [] };
   }
   const warnings = [...reviewCostConfig(integration), ...(kind.reviewRow?.(integration) ?? [])];
   try {
-    return { ...base, prices: parsePriceList(integration), problem: undefined, warnings };
+    return {
+      ...base,
+      prices: parsePriceList(integration),
+      limits: limitsOfRow(integration),
+      problem: undefined,
+      warnings,
+    };
   } catch (error) {
     if (!isAiProviderError(error)) throw error;
-    return { ...base, prices: noPrices, problem: error, warnings };
+    return { ...base, prices: noPrices, limits: [], problem: error, warnings };
   }
 }
 

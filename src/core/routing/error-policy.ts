@@ -34,6 +34,7 @@ const policy = (row: Row): ErrorPolicy => ({
 export const errorPolicies: Readonly<Record<AiProviderErrorCode, ErrorPolicy>> = {
   aborted_by_close: policy({ fault: 'host' }),
   authentication_failed: policy({ fault: 'row', failOver: true, circuit: 'counts' }),
+  budget_exceeded: policy({ fault: 'host', failOver: true }),
   circuit_open: policy({ fault: 'provider', failOver: true }),
   collection_not_found: policy({ fault: 'caller' }),
   credential_invalid: policy({ fault: 'row', failOver: true }),

@@ -4,12 +4,13 @@ import { requireKnownKeys } from '../../internal/known-keys.js';
 import { describeValue, requireMethods, requireNonEmptyString, requireTenantId } from '../../internal/validate.js';
 import type { Call } from '../calls/call.js';
 import { type UsageCounts, type UsageDeadLetter, UsageOutbox } from '../cost/usage-outbox.js';
-import { UsageRecording } from '../cost/usage-recording.js';
+import { type ReusedTexts, UsageRecording } from '../cost/usage-recording.js';
 import type { CallOptions } from '../ports/call-options.js';
 import type { Integration, IntegrationRepository } from '../ports/integration-repository.js';
 import { type Logger, toLogger } from '../ports/logger.js';
 import type { PriceSource } from '../ports/price-source.js';
 import type { AiProvider, ProviderKind } from '../ports/provider-kind.js';
+import type { UsageReader } from '../ports/usage-reader.js';
 import type { UsageRecorder } from '../ports/usage-recorder.js';
 import { type Candidate, fingerprintOf, readCandidate } from './candidate.js';
 import { defaultLocalIntegration } from './default-local-integration.js';
@@ -181,6 +182,17 @@ export class ProviderFactory {
     return this.#recording.recorderFor(candidate, call);
   }
 
+  /** Enters texts that needed no request in a call's account and in the usage rows. */
+  recordReuse(candidate: Candidate, call: Call | undefined, reuse: ReusedTexts): void {
+    this.#recording.recordReuse(candidate, call, candidate.integration.tenantId, reuse);
+  }
+
+  /** Reads usage, if the repository can. */
+  get usageReader(): UsageReader | undefined {
+    const { readUsage } = this.#repository as Partial<UsageReader>;
+    return readUsage && { readUsage: readUsage.bind(this.#repository) };
+  }
+
   /** The usage rows of one integration, or of all, by what became of them since the factory was made. */
   usageCounts(integrationId?: number): UsageCounts {
     return this.#outbox.counts(integrationId);
@@ -245,7 +257,8 @@ export class ProviderFactory {
    * not recorded.
    *
    * @example
-   * const { status, problems, warnings } = await factory.testIntegration({ provider: 'openai', password, aiModel: 'gpt-4o-mini' });
+   * const { status, problems, warnings } = await factory.testIntegration({ provider: 'openai', password, aiModel:
+   * 'gpt-4o-mini' });
    * @returns What is wrong with the row, or the latency, model and dimension of the call. A failed call is a result and
    *   no error.
    * @throws `InvalidInputError` for a draft without a `provider`; the signal's reason.

@@ -8,47 +8,34 @@ export interface Work {
 }
 
 /**
- * Up to this many texts `auto` uses the local model: a round trip to a gateway takes longer and costs more than
- * computing them.
- */
-const localTextLimit = 10;
-
-/**
  * The preferred one of a tenant's candidates if nothing is known of the work: paid before local, then the lowest id.
  */
 export function chooseDefault(candidates: readonly Candidate[]): Candidate | undefined {
-  return orderForEmbeddings(candidates, Number.POSITIVE_INFINITY)[0];
+  return orderByFitness(candidates, 'embedding', {}).toSorted(
+    (a, b) =>
+      unfitness(a, 'embedding', {}) - unfitness(b, 'embedding', {}) || Number(a.kind.isLocal) - Number(b.kind.isLocal),
+  )[0];
 }
 
 /**
- * The candidates for an embedding call, best first: up to {@link localTextLimit} texts go to the local model, more to a
- * paid provider. Rows whose own model is not made for embeddings, or that do not have the model asked for, come last.
+ * The candidates that have the operation. Rows with a problem, rows whose own model is not made for the work, and rows
+ * that do not have the model asked for, come last.
+ *
+ * @param isById - Whether equally fit ones are in the order of their ids, or keep the order that they have.
  */
-export function orderForEmbeddings(candidates: readonly Candidate[], textCount: number, work: Work = {}): Candidate[] {
-  const isSmall = textCount <= localTextLimit;
-  return order(candidates, 'embedding', work, (candidate) => (candidate.kind.isLocal === isSmall ? 0 : 1));
-}
-
-/** The candidates for text, best first: paid before local. */
-export function orderForText(candidates: readonly Candidate[], work: Work = {}): Candidate[] {
-  return order(candidates, 'text', work, (candidate) => (candidate.kind.isLocal ? 1 : 0));
-}
-
-/** @param preference - The lowest goes first among candidates that are equally fit. */
-function order(
+export function orderByFitness(
   candidates: readonly Candidate[],
   operation: Operation,
   work: Work,
-  preference: (candidate: Candidate) => number,
+  isById = true,
 ): Candidate[] {
   return candidates
     .filter(({ kind }) => kind.operations.includes(operation))
-    .map((candidate) => ({ candidate, rank: [unfitness(candidate, operation, work), preference(candidate)] as const }))
     .toSorted(
-      ({ candidate: a, rank: [unfitA, preferenceA] }, { candidate: b, rank: [unfitB, preferenceB] }) =>
-        unfitA - unfitB || preferenceA - preferenceB || a.integration.id - b.integration.id,
-    )
-    .map(({ candidate }) => candidate);
+      (a, b) =>
+        unfitness(a, operation, work) - unfitness(b, operation, work) ||
+        (isById ? a.integration.id - b.integration.id : 0),
+    );
 }
 
 /** 0 for a row that is right for the work, more for each reason why it is a last resort. */

@@ -13,10 +13,12 @@ export interface KeyvEmbeddingCacheOptions {
 }
 
 /**
- * Keeps vectors through a `Keyv` instance of the host: in Redis, PostgreSQL, SQLite and whatever else Keyv has an adapter for. A vector is
- * stored as the base64 text of its float32 numbers, a quarter of what JSON takes. The instance stays the host's and is never closed.
+ * Keeps vectors through a `Keyv` instance of the host: in Redis, PostgreSQL, SQLite and whatever else Keyv has an
+ * adapter for. A vector is stored as the base64 text of its float32 numbers, a quarter of what JSON takes. The instance
+ * stays the host's and is never closed.
  *
- * Give the manager a `secret` too: it is what lets several processes, and the same one after a restart, find each other's entries.
+ * Give the manager a `secret` too: it is what lets several processes, and the same one after a restart, find each
+ * other's entries.
  *
  * @example
  * const cache = new KeyvEmbeddingCache(new Keyv({ namespace: 'embeddings' }));

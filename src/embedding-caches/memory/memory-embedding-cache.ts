@@ -3,7 +3,8 @@ import { requirePositiveInteger } from '../../internal/validate.js';
 
 export interface MemoryEmbeddingCacheOptions {
   /**
-   * How much the cache may hold, in bytes, keys included. If there is more, what was not used for the longest time is forgotten.
+   * How much the cache may hold, in bytes, keys included. If there is more, what was not used for the longest time is
+   * forgotten.
    * @default 67_108_864, which is about 40,000 vectors of 384 dimensions
    */
   readonly maxBytes?: number | undefined;
