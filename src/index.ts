@@ -64,10 +64,12 @@ export type { AiProvider, Operation, ProviderContext, ProviderKind } from './cor
 export type { StandardSchema } from './core/ports/standard-schema.js';
 export type { DeadLetter, SyncCheckpoint, SyncStore, SyncTable } from './core/ports/sync-store.js';
 export type {
+  AssistantMessage,
   ModelChoice,
   TextChunk,
   TextMessage,
   TextOptions,
+  TextPart,
   TextPrompt,
   TextProvider,
   TextResult,
@@ -137,10 +139,15 @@ export type { Dtype } from './providers/sentence-transformers/onnx/dtype.js';
 export type { LocalModelOptions, SentenceTransformersOptions } from './providers/sentence-transformers/options.js';
 export { localModelOptionsFromEnv } from './providers/sentence-transformers/options-from-env.js';
 export { SentenceTransformersProvider } from './providers/sentence-transformers/provider.js';
-export { openAiKind, type WexGatewayKindOptions, wexGatewayKind } from './providers/wex-gateway/kind.js';
+export {
+  type GatewayConnectionOptions,
+  openAiKind,
+  type WexGatewayKindOptions,
+  wexGatewayKind,
+} from './providers/wex-gateway/kind.js';
 export type { FetchLike, WexGatewayOptions } from './providers/wex-gateway/options.js';
 export { WexGatewayProvider } from './providers/wex-gateway/provider.js';
-export type { WexGatewaySettings } from './providers/wex-gateway/settings.js';
+export type { ModelWithSettings, TextSettings, WexGatewaySettings } from './providers/wex-gateway/settings.js';
 export type { IntegrationMapping } from './repositories/kysely/integration-mapping.js';
 export type { KyselyHandle } from './repositories/kysely/kysely-handle.js';
 export { KyselyIntegrationRepository } from './repositories/kysely/kysely-integration-repository.js';

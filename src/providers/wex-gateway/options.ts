@@ -145,7 +145,11 @@ export function wexGatewaySettingsFromIntegration(
     }
     settings[setting] = converted;
   }
-  warnOfUnknownKeys(integration, logger);
+  const ignoredKeys = unknownKeys(integration);
+  if (ignoredKeys.length > 0) {
+    const fields = { integrationId: integration.id, ignoredKeys };
+    logger?.debug(fields, 'Keys of ai_model_config that mean nothing to the gateway provider');
+  }
   return settings;
 }
 
@@ -155,15 +159,10 @@ function isDuration(setting: keyof WexGatewaySettings): boolean {
 
 /** Keys of a row that only the kind reads. */
 const kindKeys = ['secret_headers'];
+const knownKeys = [...settingNames.map((setting) => settingRules[setting].key), ...kindKeys];
 
-function warnOfUnknownKeys({ id, aiModelConfig }: Pick<Integration, 'id' | 'aiModelConfig'>, logger?: Logger): void {
-  const known = new Set([...settingNames.map((setting) => settingRules[setting].key), ...kindKeys]);
-  const ignoredKeys = Object.keys(aiModelConfig).filter((key) => !known.has(key));
-  if (ignoredKeys.length === 0) return;
-  logger?.warn(
-    { integrationId: id, ignoredKeys },
-    `Keys of ai_model_config that mean nothing to the gateway provider: ${ignoredKeys.join(', ')}`,
-  );
+function unknownKeys({ aiModelConfig }: Pick<Integration, 'aiModelConfig'>): string[] {
+  return Object.keys(aiModelConfig).filter((key) => !knownKeys.includes(key));
 }
 
 /** @returns the URL in one form, without a slash at its end: limits and what is known of a server are kept by it. */

@@ -10,11 +10,17 @@ import type { StandardSchema } from '../../core/ports/standard-schema.js';
 import type { TextChunk, TextOptions, TextPrompt, TextProvider, TextResult } from '../../core/ports/text-provider.js';
 import { ProviderError } from '../../errors.js';
 import { requireOptions } from '../../internal/call-options.js';
+import { requireKnownKeys } from '../../internal/known-keys.js';
 import { requireFunction, requireNonEmptyString, requireTexts } from '../../internal/validate.js';
 import { GatewayConnection } from './calls/connection.js';
 import { GatewayEmbeddings } from './embeddings/gateway-embeddings.js';
 import { resolveWexGatewayOptions, type WexGatewayOptions } from './options.js';
+import { textOptionRules } from './text/checks.js';
 import { GatewayText } from './text/gateway-text.js';
+
+const callKeys = { signal: true, purpose: true, hasFallback: true, usageRecorder: true };
+const embeddingKeys = { ...callKeys, model: true, inputType: true, truncate: true, onBatch: true };
+const textKeys = { ...callKeys, ...textOptionRules };
 
 /**
  * Embeddings and text from the WEX AI Gateway, or from any other server that speaks the OpenAI API: OpenAI, Azure, LiteLLM, vLLM, Ollama, …
@@ -75,6 +81,7 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
   async generateEmbeddings(texts: readonly string[], options: EmbeddingOptions = {}): Promise<EmbeddingResult> {
     requireOptions(options);
     options.signal?.throwIfAborted();
+    requireKnownKeys<EmbeddingOptions>(options, embeddingKeys);
     if (options.model !== undefined) requireNonEmptyString(options.model, 'model');
     if (options.onBatch !== undefined) requireFunction(options.onBatch, 'onBatch');
     // A copy: the caller may change the list while the call runs.
@@ -95,6 +102,7 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
   generateText(prompt: TextPrompt, options?: TextOptions): Promise<TextResult>;
   async generateText(prompt: TextPrompt, options: TextOptions = {}): Promise<TextResult> {
     requireOptions(options);
+    requireKnownKeys<TextOptions>(options, textKeys);
     options.signal?.throwIfAborted();
     return this.#text.generate(prompt, options);
   }
@@ -111,6 +119,7 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
    */
   streamText(prompt: TextPrompt, options: TextOptions = {}): AsyncGenerator<TextChunk, void, undefined> {
     requireOptions(options);
+    requireKnownKeys<TextOptions>(options, textKeys);
     return this.#text.stream(prompt, options);
   }
 

@@ -14,7 +14,8 @@ const isName = (value: unknown) => typeof value === 'string' && value !== '';
 /** `signal`, `purpose`, `hasFallback` and `usageRecorder` are looked at where they are used. */
 type CheckedOption = Exclude<keyof TextOptions, 'signal' | 'purpose' | 'hasFallback' | 'usageRecorder'>;
 
-const rules: { readonly [Option in CheckedOption]: OptionRule } = {
+/** Also the names of all options, since a misspelt one would be ignored without a word. */
+export const textOptionRules: { readonly [Option in CheckedOption]: OptionRule } = {
   ...textRules,
   model: { expected: 'a non-empty string', accepts: isName },
   tier: {
@@ -39,11 +40,9 @@ const rules: { readonly [Option in CheckedOption]: OptionRule } = {
   },
 };
 
-export const textOptionNames: readonly string[] = Object.keys(rules);
-
 /** @throws `InvalidInputError` naming the option that cannot be used. */
 export function requireTextOptions(options: TextOptions): void {
-  for (const [name, { expected, accepts }] of Object.entries(rules)) {
+  for (const [name, { expected, accepts }] of Object.entries(textOptionRules)) {
     const value = options[name as keyof TextOptions];
     if (value !== undefined && !accepts(value)) throw unusable(name, expected, value);
   }

@@ -98,10 +98,10 @@ describe('wexGatewaySettingsFromIntegration', () => {
 
   it('leaves keys alone that are not its own, and says so', () => {
     const lines: unknown[] = [];
-    const warn = (fields: unknown) => lines.push(fields);
+    const debug = (fields: unknown) => lines.push(fields);
     const ignore = () => {};
     const row = { id: 12, aiModel: null, aiModelConfig: { normalize_embeddings: true, batch_size: 5 } };
-    const logger = { debug: ignore, info: ignore, warn, error: ignore };
+    const logger = { debug, info: ignore, warn: ignore, error: ignore };
     expect(wexGatewaySettingsFromIntegration(row, logger)).toEqual({ batchSize: 5 });
     expect(lines).toEqual([{ integrationId: 12, ignoredKeys: ['normalize_embeddings'] }]);
   });
