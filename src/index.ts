@@ -161,14 +161,6 @@ export {
 export { MemorySyncStore } from './repositories/memory/memory-sync-store.js';
 export { type StandardProviderKindsOptions, standardProviderKinds } from './standard-provider-kinds.js';
 export { usageReport } from './usage-report.js';
-export type { CopyOptions } from './vector-stores/qdrant/admin/copy-points.js';
-export {
-  type CopiedTable,
-  type CopyVectorStoreOptions,
-  copyVectorStore,
-} from './vector-stores/qdrant/admin/copy-vector-store.js';
-export type { RebuildOptions } from './vector-stores/qdrant/admin/inherited-options.js';
-export type { CollectionRebuild, CommitOptions } from './vector-stores/qdrant/admin/rebuild.js';
 export type { QdrantCollectionDescription } from './vector-stores/qdrant/collections/describe.js';
 export type {
   CollectionPreset,

@@ -39,40 +39,29 @@ export interface QdrantClientLike {
   updateCollectionAliases(request: QdrantRequest): Promise<boolean>;
 
   upsert(collectionName: string, request: QdrantRequest): Promise<QdrantResponse>;
-  delete(collectionName: string, request: QdrantRequest, options?: QdrantCallOptions): Promise<QdrantResponse>;
+  delete(collectionName: string, request: QdrantRequest): Promise<QdrantResponse>;
 
   query(
     collectionName: string,
     request: QdrantRequest,
-    options?: QdrantCallOptions,
   ): Promise<{ points: QdrantPoint[] }>;
   queryBatch(
     collectionName: string,
     request: QdrantRequest,
-    options?: QdrantCallOptions,
   ): Promise<{ points: QdrantPoint[] }[]>;
   queryGroups(
     collectionName: string,
     request: QdrantRequest,
-    options?: QdrantCallOptions,
   ): Promise<{ groups: { id: string | number; hits: QdrantPoint[] }[] }>;
   scroll(
     collectionName: string,
     request: QdrantRequest,
-    options?: QdrantCallOptions,
   ): Promise<{ points: QdrantPoint[]; next_page_offset?: unknown }>;
-  count(collectionName: string, request: QdrantRequest, options?: QdrantCallOptions): Promise<{ count: number }>;
+  count(collectionName: string, request: QdrantRequest): Promise<{ count: number }>;
   facet(
     collectionName: string,
     request: QdrantRequest,
-    options?: QdrantCallOptions,
   ): Promise<{ hits: { value: unknown; count: number }[] }>;
-}
-
-/** What a request may take besides its body. The real client has no such argument and ignores it. */
-export interface QdrantCallOptions {
-  /** Aborted when nobody waits for the answer any more: by the caller, or at the deadline. A long scan should end then. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: structural counterpart of generated types

@@ -11,23 +11,14 @@ import type {
 import { InvalidInputError } from '../../errors.js';
 import { requireOptions } from '../../internal/call-options.js';
 import { describeValue } from '../../internal/validate.js';
-import { rebuildCollection, rebuildSharedCollection } from './admin/begin-rebuild.js';
-import type { CopyOptions } from './admin/copy-points.js';
-import type { RebuildOptions } from './admin/inherited-options.js';
-import { cancelMove, type Move } from './admin/move-steps.js';
-import { moveTenant } from './admin/move-tenant.js';
-import type { CollectionRebuild } from './admin/rebuild.js';
-import { bulkLoad } from './collections/bulk-load.js';
-import { type Collection, CollectionCatalog, requirePin } from './collections/catalog.js';
+import { type Collection, requireSpace } from './collections/collection.js';
+import { CollectionCatalog } from './collections/catalog.js';
 import { createCollection } from './collections/create-collection.js';
 import { describeCollection, listCollections, type QdrantCollectionDescription } from './collections/describe.js';
 import { dropCollection } from './collections/drop-collection.js';
 import { checkCollectionOptions, type QdrantCollectionOptions } from './collections/options.js';
-import { deletePoints } from './records/delete-records.js';
-import { recordCondition } from './records/platform-points.js';
 import {
   type CountValuesOptions,
-  countRecords,
   countValues,
   type FacetValue,
   type FilterOptions,
@@ -40,7 +31,9 @@ import {
   toStoredContent,
   toStoredRecord,
 } from './records/read-records.js';
-import { Upsert, type UseCollection } from './records/upsert.js';
+import { countRecords } from './collections/point-counts.js';
+import { deletePoints, recordCondition } from './records/record-points.js';
+import { Upsert, type UpsertTarget } from './records/upsert.js';
 import { checkExamples, type RecommendOptions, recommend } from './search/recommend.js';
 import {
   type HitGroup,
@@ -66,10 +59,21 @@ import {
 import { reachOf } from './tenancy/filter-groups.js';
 import { requireFilter } from './tenancy/filter-shape.js';
 import { requireKeyPath } from './tenancy/filter-values.js';
-import { type CollectionMode, collectionName } from './tenancy/naming.js';
+import { collectionName } from './tenancy/naming.js';
 import { optionsFromEnv, type PulseQdrantClientOptions, resolveOptions } from './wire/client-options.js';
 import { QdrantConnection } from './wire/connection.js';
 import { checkHealth, type VectorStoreHealth } from './wire/health.js';
+
+/** @internal What a store is made of. */
+export interface StoreParts {
+  readonly connection: QdrantConnection;
+  readonly catalog: CollectionCatalog;
+}
+
+/** @internal Registered, so that it holds between the ESM and the CommonJS build. */
+export const storeParts: unique symbol = Symbol.for('@pulse/ai-providers/qdrant-store-parts');
+
+type UseCollection = <Value>(work: (collection: Collection) => Promise<Value>) => Promise<Value>;
 
 /** How many ids go into one request. */
 const idsPerRequest = 1_000;
@@ -81,11 +85,11 @@ const placeholder = [1];
  * in the mode `shared`, in one index of its own. On a server, or in this process with `location`.
  *
  * A call that gives one answer (a search, a read by id, a count, a delete, a description, `health`) ends within `timeoutMs`, with all that it
- * asks the server and asks again. Of what may take long (upserts, `listRecords`, and what makes, drops, moves or rebuilds collections) each
- * request or page has that time. All heed their `signal`; a change that was under way then may still be made. A request that found the server
- * busy or away is sent again.
+ * asks the server and asks again. Of what may take long (upserts, `listRecords`, and what makes or drops collections) each request or page has
+ * that time. All honour their `signal`; a change that was under way then may still be made. A request that found the server busy or away is sent
+ * again. What an operator does (moving, rebuilding, copying, loading in bulk) is in `QdrantAdmin`, of `@pulse/ai-providers/admin`.
  *
- * A bad argument is an `InvalidInputError` before anything is sent, a failure a `VectorStoreError` naming the server. A table that has no collection is a
+ * A bad argument is an `InvalidInputError` before anything is sent, a failure a `VectorStoreError` naming the server. A table without a collection is a
  * `VectorStoreError` with code `collection_not_found`.
  *
  * @example
@@ -156,87 +160,6 @@ export class PulseQdrantClient implements VectorStore {
   }
 
   /**
-   * Moves the tenant's points of a table to a collection of its own, or to one that tenants share. Reads go on meanwhile, writes are refused as
-   * retryable. After an interruption the same call goes on where it was. docs/operations.md describes the steps.
-   *
-   * @returns How many points the tenant has in its new place.
-   */
-  async moveTenant(
-    tenantId: number,
-    tableName: string,
-    to: CollectionMode,
-    options: CopyOptions = {},
-  ): Promise<number> {
-    requireOptions(options);
-    if (to !== 'collection' && to !== 'shared') {
-      throw new InvalidInputError(`Expected a mode, 'collection' or 'shared', got ${describeValue(to)}.`);
-    }
-    return moveTenant(this.#move(tenantId, tableName, options), to, options);
-  }
-
-  /**
-   * Takes back a move that is under way or was interrupted, so that the table can be written to again where it was; what the new place has got of
-   * it is deleted. Nothing where no move is under way.
-   *
-   * @throws `VectorStoreError` with code `unsupported_operation` where all points have arrived, so that `moveTenant` can only end it.
-   */
-  async cancelMove(tenantId: number, tableName: string, options: CallOptions = {}): Promise<void> {
-    requireOptions(options);
-    await cancelMove(this.#move(tenantId, tableName, options));
-  }
-
-  /**
-   * Begins to build the tenant's own collection of a table anew, for another model or with other options, while the present one serves; see
-   * {@link CollectionRebuild}. What `options` does not say is as it is now. A build that was begun before and not committed is dropped, unless
-   * `resume` goes on with it.
-   *
-   * @example
-   * const rebuild = await store.rebuildCollection(7, 'documents', { vectorSize: 1536, embeddingSpace })
-   * await rebuild.upsertVectorsBatch(7, recordsOfTheNewModel)
-   * await rebuild.commit()
-   * @throws `VectorStoreError` with code `unsupported_operation` for a table that the tenant shares with others.
-   */
-  async rebuildCollection(
-    tenantId: number,
-    tableName: string,
-    options: RebuildOptions = {},
-  ): Promise<CollectionRebuild> {
-    requireOptions(options);
-    return rebuildCollection(this.#connection, this.#catalog, tenantId, tableName, options);
-  }
-
-  /**
-   * The same for the shared collection of a table, with all its tenants: each of them has to be filled in before `commit`. For operators, never
-   * on behalf of one tenant: it counts and replaces the others' points.
-   */
-  async rebuildSharedCollection(tableName: string, options: RebuildOptions = {}): Promise<CollectionRebuild> {
-    requireOptions(options);
-    return rebuildSharedCollection(this.#connection, this.#catalog, tableName, options);
-  }
-
-  /**
-   * Runs a large load while the server puts off building the index; searches meanwhile are slow. The index is built when `load` ends,
-   * however it ends, and after a crash at the first write five minutes later.
-   *
-   * @example
-   * await store.bulkLoad(7, 'documents', () => store.upsertVectorsBatch(7, 'documents', records))
-   */
-  async bulkLoad<Value>(
-    tenantId: number,
-    tableName: string,
-    load: () => Promise<Value>,
-    options: CallOptions = {},
-  ): Promise<Value> {
-    collectionName(tenantId, tableName);
-    requireOptions(options);
-    if (typeof load !== 'function') {
-      throw new InvalidInputError(`Expected \`load\` to be a function, got ${describeValue(load)}.`);
-    }
-    const collection = await this.#catalog.require(tenantId, tableName, options.signal);
-    return bulkLoad(this.#connection, collection, load, options.signal);
-  }
-
-  /**
    * Stores records, in requests of up to 256 points and 8 MB, four at a time, each within `timeoutMs`; one that is stored already, under the
    * same record id, is replaced. The number 1 and the string '1' are two record ids.
    *
@@ -254,8 +177,11 @@ export class PulseQdrantClient implements VectorStore {
     options: UpsertVectorsOptions = {},
   ): Promise<string[]> {
     collectionName(tenantId, tableName);
-    const use: UseCollection = (work) => this.#catalog.use(tenantId, tableName, options.signal, work);
-    return new Upsert(this.#connection, use, options).run({ tenantId, tableName }, records);
+    const target: UpsertTarget = {
+      use: (work) => this.#catalog.use(tenantId, tableName, options?.signal, work),
+      change: (change) => this.#catalog.change(tenantId, tableName, options?.signal, change),
+    };
+    return new Upsert(this.#connection, target, options).run({ tenantId, tableName }, records);
   }
 
   /**
@@ -272,7 +198,7 @@ export class PulseQdrantClient implements VectorStore {
   ): Promise<VectorHit[]> {
     const search = checkSearch(vector, options);
     return this.#use('search', tenantId, tableName, options, (collection, signal) => {
-      requirePin(collection, options.embeddingSpace);
+      requireSpace(collection, options.embeddingSpace);
       return searchSimilar(this.#connection, collection, search, signal);
     });
   }
@@ -291,7 +217,7 @@ export class PulseQdrantClient implements VectorStore {
       const hits: VectorHit[][] = [];
       for (const batch of toSearchBatches(checked)) {
         const found = await use((collection) => {
-          requirePin(collection, options.embeddingSpace);
+          requireSpace(collection, options.embeddingSpace);
           return searchBatch(this.#connection, collection, batch, signal);
         });
         hits.push(...found);
@@ -310,7 +236,7 @@ export class PulseQdrantClient implements VectorStore {
     const search = checkSearch(vector, options);
     const groups = checkGroups(options);
     return this.#use('group search', tenantId, tableName, options, (collection, signal) => {
-      requirePin(collection, options.embeddingSpace);
+      requireSpace(collection, options.embeddingSpace);
       return searchGroups(this.#connection, collection, search, groups, signal);
     });
   }
@@ -330,7 +256,7 @@ export class PulseQdrantClient implements VectorStore {
   ): Promise<VectorHit[]> {
     const search = checkHybridSearch(vector, sparseVector, options);
     return this.#use('hybrid search', tenantId, tableName, options, (collection, signal) => {
-      requirePin(collection, options.embeddingSpace);
+      requireSpace(collection, options.embeddingSpace);
       return searchHybrid(this.#connection, collection, search, signal);
     });
   }
@@ -464,11 +390,9 @@ export class PulseQdrantClient implements VectorStore {
     options: CallOptions = {},
   ): Promise<void> {
     const ids = requireRecordIds(recordIds);
-    await this.#answer('delete', tenantId, tableName, options, async (use, signal) => {
+    await this.#answer('delete', tenantId, tableName, options, async (_, signal) => {
       for (const part of chunks(ids)) {
-        await use((collection) =>
-          deletePoints(this.#connection, collection, { condition: recordCondition(collection, part) }, signal),
-        );
+        await this.#delete(tenantId, tableName, signal, (collection) => ({ condition: recordCondition(collection, part) }));
       }
     });
   }
@@ -491,8 +415,8 @@ export class PulseQdrantClient implements VectorStore {
           'To remove all records, use dropCollection.',
       );
     }
-    await this.#use('delete', tenantId, tableName, options, (collection, signal) =>
-      deletePoints(this.#connection, collection, { filter: checked }, signal),
+    await this.#answer('delete', tenantId, tableName, options, (_, signal) =>
+      this.#delete(tenantId, tableName, signal, () => ({ filter: checked })),
     );
   }
 
@@ -511,9 +435,21 @@ export class PulseQdrantClient implements VectorStore {
     await this.close();
   }
 
-  #move(tenantId: number, tableName: string, { signal }: CallOptions): Move {
-    collectionName(tenantId, tableName);
-    return { connection: this.#connection, catalog: this.#catalog, tenantId, tableName, signal };
+  /** @internal For `QdrantAdmin`, which works on the same connection. No method: nobody calls it by mistake. */
+  get [storeParts](): StoreParts {
+    return { connection: this.#connection, catalog: this.#catalog };
+  }
+
+  #delete(
+    tenantId: number,
+    tableName: string,
+    signal: AbortSignal,
+    what: (collection: Collection) => Parameters<typeof deletePoints>[2],
+  ): Promise<void> {
+    return this.#catalog.change(tenantId, tableName, signal, {
+      make: (collection, beforeRetry) =>
+        deletePoints(this.#connection, collection, what(collection), { signal, beforeRetry }),
+    });
   }
 
   /** A call that needs the table's collection once. */

@@ -1,6 +1,6 @@
 import { VectorStoreError } from '../../../errors.js';
 import type { QdrantPoint } from '../../qdrant-api.js';
-import { type Collection, requireDimension } from '../collections/catalog.js';
+import { type Collection, requireDimension } from '../collections/collection.js';
 import type { CheckedRecord } from '../records/record-checks.js';
 import { toPoint } from '../records/upsert.js';
 import { requireOwnPayload } from '../tenancy/payload.js';

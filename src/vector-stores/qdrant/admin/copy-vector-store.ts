@@ -1,7 +1,8 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InvalidInputError, VectorStoreError } from '../../../errors.js';
-import { CollectionCatalog, isForeign } from '../collections/catalog.js';
+import { CollectionCatalog } from '../collections/catalog.js';
+import { isForeign } from '../collections/collection.js';
 import { createCollection } from '../collections/create-collection.js';
 import { checkCollectionOptions } from '../collections/options.js';
 import { indexesOf } from '../collections/payload-indexes.js';

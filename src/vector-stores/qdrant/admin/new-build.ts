@@ -1,13 +1,14 @@
 import { VectorStoreError } from '../../../errors.js';
 import { buildsOf, deleteBuild } from '../collections/builds.js';
-import { type Collection, type CollectionCatalog, requireDimension, requirePin } from '../collections/catalog.js';
+import { type Collection, requireDimension, requireSpace } from '../collections/collection.js';
+import { type CollectionCatalog } from '../collections/catalog.js';
 import { createIfAbsent } from '../collections/create-collection.js';
 import type { CheckedCollectionOptions } from '../collections/options.js';
 import { collectionName, generationOf } from '../tenancy/naming.js';
 import type { TenantScope } from '../tenancy/tenant-scope.js';
 import type { QdrantConnection } from '../wire/connection.js';
 
-/** An empty build with a number that no other has. Older ones that were never committed are dropped: their jobs end with `collection_not_found`. */
+/** An empty build with a number that no other has. Unfinished ones are dropped: their jobs end with `collection_not_found`. */
 export async function newBuild(
   connection: QdrantConnection,
   catalog: CollectionCatalog,
@@ -31,7 +32,7 @@ export async function newBuild(
   return next;
 }
 
-/** Another call may have committed it since it was found. */
+/** Another call may have committed it since it was found, and a committed build is never unfinished. */
 async function deleteIfUnfinished(
   connection: QdrantConnection,
   catalog: CollectionCatalog,
@@ -40,7 +41,8 @@ async function deleteIfUnfinished(
 ): Promise<void> {
   const current = await catalog.findInMode(scope.tenantId, scope.tableName, scope.mode, signal);
   if (current === undefined || generationOf(scope.collection) <= generationOf(current.scope.collection)) return;
-  await deleteBuild(connection, scope, signal);
+  const build = await catalog.read(scope, signal);
+  if (build !== undefined && build.metadata?.pulse_committed !== true) await deleteBuild(connection, scope, signal);
 }
 
 export async function newestBuild(
@@ -59,7 +61,7 @@ export async function newestBuild(
     );
   }
   requireDimension(next, asked.vectorSize);
-  requirePin(next, asked.embeddingSpace);
+  requireSpace(next, asked.embeddingSpace);
   return next;
 }
 

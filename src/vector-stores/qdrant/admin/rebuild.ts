@@ -1,14 +1,16 @@
 import type { CallOptions } from '../../../core/ports/call-options.js';
 import type { UpsertVectorsOptions, VectorRecord } from '../../../core/ports/vector-store.js';
-import { VectorStoreError } from '../../../errors.js';
+import { InvalidInputError, VectorStoreError } from '../../../errors.js';
 import { requireOptions } from '../../../internal/call-options.js';
+import { describeValue } from '../../../internal/validate.js';
 import { deleteBuild } from '../collections/builds.js';
-import { type Collection, type CollectionCatalog, requireWritable } from '../collections/catalog.js';
-import { movedTo } from '../collections/move-marks.js';
+import { type Collection, requireWritable } from '../collections/collection.js';
+import { type CollectionCatalog } from '../collections/catalog.js';
+import { movedTo } from '../collections/metadata.js';
 import { createIndexes } from '../collections/payload-indexes.js';
-import { countByTenant } from '../collections/point-counts.js';
-import { countRecords } from '../records/read-records.js';
-import { Upsert } from '../records/upsert.js';
+import { checkCollectionOptions } from '../collections/options.js';
+import { anyTenant, countByTenant, countRecords, requireNoStrays } from '../collections/point-counts.js';
+import { Upsert, type UpsertTarget } from '../records/upsert.js';
 import { collectionName, generationOf } from '../tenancy/naming.js';
 import type { QdrantConnection } from '../wire/connection.js';
 import { type RebuildOptions, rebuildOptions } from './inherited-options.js';
@@ -21,8 +23,8 @@ export interface CommitOptions extends CallOptions {
 }
 
 /**
- * A table's collection that is being built anew beside the one that serves, for another model or other settings: fill it, then `commit`, and
- * every search goes to it from one moment to the next. Records that change meanwhile belong into both.
+ * A build: a table's collection that is being filled next to the one that serves, for another model or other settings. Fill it, then `commit`,
+ * and every search goes to it from one moment to the next. Records that change meanwhile belong into both.
  *
  * The collections are `client_1_docs`, `client_1_docs@2`, `client_1_docs@3`, …; from the first commit on, `client_1_docs` is an alias. Requests go to
  * a build by its own name, so that a vector never meets one of another model, and one that was dropped meanwhile is asked for again.
@@ -81,13 +83,22 @@ export class CollectionRebuild {
       );
     }
     const collection = { ...this.#next, scope: { ...scope, tenantId } };
-    return new Upsert(this.#connection, (work) => work(collection), options).run(collection.scope, records);
+    const target: UpsertTarget = {
+      use: (work) => work(collection),
+      change: async ({ make }) => {
+        const value = await make(collection, () => this.#requireUnreplaced(options.signal));
+        await this.#requireUnreplaced(options.signal);
+        return value;
+      },
+    };
+    return new Upsert(this.#connection, target, options).run(collection.scope, records);
   }
 
   /**
-   * Makes the new collection the table's, in one step for every reader, and drops the old one when all have noticed, seconds later.
+   * Makes the new collection the table's, in one step for every reader and writer, and drops the old one.
    *
-   * @throws `VectorStoreError` where the new collection holds fewer points than the old one, unless that is allowed.
+   * @throws `VectorStoreError` if the new collection holds fewer points than the old one, unless that is allowed; if the old one holds points that
+   * are no tenant's; if records were stored in the old one only, at the last moment: that one is kept then, and the new one serves.
    */
   async commit(options: CommitOptions = {}): Promise<void> {
     requireOptions(options);
@@ -98,8 +109,12 @@ export class CollectionRebuild {
     if (current.scope.collection !== this.collection) {
       requireSettled(current);
       requireNewer(this.#next, current);
+      await requireNoStrays(this.#connection, current, signal);
       if (!options.allowFewer) await this.#requireAsMany(current, signal);
       await swap(this.#connection, current, this.#next, signal);
+      // Looked at again after the last write that the old one may have taken.
+      await requireNoStrays(this.#connection, current, signal);
+      if (!options.allowFewer) await this.#requireAsMany(current, signal);
     }
     await finishSwap(this.#connection, this.#catalog, this.#next.scope, signal);
     this.#catalog.forget(tenantId, tableName);
@@ -117,6 +132,17 @@ export class CollectionRebuild {
       );
     }
     await deleteBuild(this.#connection, this.#next.scope, options.signal);
+  }
+
+  /** A build that another one has replaced is about to be dropped: what was stored in it does not count. */
+  async #requireUnreplaced(signal: AbortSignal | undefined): Promise<void> {
+    const { scope } = this.#next;
+    const build = await this.#catalog.read(scope, signal);
+    if (build !== undefined && !build.metadata?.pulse_superseded_by) return;
+    throw new VectorStoreError(`The build ${scope.collection} was dropped or replaced; begin another rebuild.`, {
+      code: 'collection_not_found',
+      collection: scope.collection,
+    });
   }
 
   async #requireAsMany(current: Collection, signal: AbortSignal | undefined): Promise<void> {
@@ -164,4 +190,54 @@ function requireNewer(next: Collection, current: Collection): void {
     `The collection ${next.scope.collection} is older than ${current.scope.collection}, which serves now; begin another rebuild.`,
     { code: 'unsupported_operation', collection: next.scope.collection },
   );
+}
+
+/** Begins to rebuild a tenant's own collection. */
+export async function rebuildCollection(
+  connection: QdrantConnection,
+  catalog: CollectionCatalog,
+  tenantId: number,
+  tableName: string,
+  options: RebuildOptions,
+): Promise<CollectionRebuild> {
+  collectionName(tenantId, tableName);
+  requireRebuildOptions(options);
+  const current = await catalog.require(tenantId, tableName, options.signal);
+  const { mode, collection } = current.scope;
+  if (mode === 'collection') return CollectionRebuild.begin(connection, catalog, current, options);
+  throw new VectorStoreError(
+    `The table ${tableName} of tenant ${tenantId} is in the shared collection ${collection}, which can only be rebuilt for all its tenants at once: rebuildSharedCollection.`,
+    { code: 'unsupported_operation', collection },
+  );
+}
+
+/** Begins to rebuild a table's shared collection. */
+export async function rebuildSharedCollection(
+  connection: QdrantConnection,
+  catalog: CollectionCatalog,
+  tableName: string,
+  options: RebuildOptions,
+): Promise<CollectionRebuild> {
+  const collection = collectionName(anyTenant, tableName, 'shared');
+  requireRebuildOptions(options);
+  if (connection.hasTenantKeys) {
+    throw new VectorStoreError(
+      'A shared collection belongs to all its tenants: rebuild it with a client that has `apiKey` instead of `apiKeyForTenant`.',
+      { code: 'unsupported_operation', collection },
+    );
+  }
+  const current = await catalog.findInMode(anyTenant, tableName, 'shared', options.signal);
+  if (current !== undefined) return CollectionRebuild.begin(connection, catalog, current, options);
+  throw new VectorStoreError(`There is no collection ${collection} at ${connection.endpoint}.`, {
+    code: 'collection_not_found',
+    collection,
+    status: 404,
+  });
+}
+
+/** @throws {@link InvalidInputError} before any I/O. */
+function requireRebuildOptions({ resume, embeddingSpace, ...options }: RebuildOptions): void {
+  checkCollectionOptions({ ...options, embeddingSpace: embeddingSpace ?? undefined });
+  if (resume === undefined || typeof resume === 'boolean') return;
+  throw new InvalidInputError(`Expected \`resume\` to be a boolean, got ${describeValue(resume)}.`);
 }

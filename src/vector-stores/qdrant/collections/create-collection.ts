@@ -1,23 +1,15 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { VectorStoreError } from '../../../errors.js';
 import type { QdrantClientLike } from '../../qdrant-api.js';
-import { countRecords } from '../records/read-records.js';
 import type { TenantScope } from '../tenancy/tenant-scope.js';
 import type { QdrantConnection } from '../wire/connection.js';
-import { deleteBuild, scopeOf } from './builds.js';
-import { restoreAfterBulkLoad } from './bulk-load.js';
-import {
-  type Collection,
-  type CollectionCatalog,
-  catalogAgeMs,
-  requireDimension,
-  requirePin,
-  requireWritable,
-} from './catalog.js';
-import { makeMetadata } from './metadata.js';
-import { noMove } from './move-marks.js';
+import { collectionNames, deleteBuild, scopeOf } from './builds.js';
+import { restoreAfterBulkLoad } from './end-bulk-load.js';
+import { type Collection, requireDimension, requireSpace, requireWritable } from './collection.js';
+import type { CollectionCatalog } from './catalog.js';
+import { makeMetadata, noMove } from './metadata.js';
 import { type CheckedCollectionOptions, collectionRequest } from './options.js';
 import { createIndexes } from './payload-indexes.js';
+import { countRecords } from './point-counts.js';
 import { setMetadata } from './set-metadata.js';
 
 /** Makes the collection of a tenant's table, or makes sure that the one that exists is the one that is asked for. */
@@ -38,6 +30,7 @@ export async function createCollection(
     if (collection === undefined) throw notOurs(scope);
     requireWritable(collection);
   }
+  await restoreAlias(connection, collection, signal);
   requireMode(collection, options);
   requireDimension(collection, options.vectorSize);
   if (collection.metadata === undefined) {
@@ -45,15 +38,23 @@ export async function createCollection(
     collection = await catalog.require(tenantId, tableName, signal);
     requireMetadata(collection, connection.endpoint);
   }
-  requirePin(collection, options.embeddingSpace);
+  requireSpace(collection, options.embeddingSpace);
   await restoreAfterBulkLoad(connection, collection);
   await createIndexes(connection, collection, options.payloadIndexes, signal);
   return collection;
 }
 
 /**
- * Another process may have made a shared collection between our look and our creation, and be about to use it for this tenant. It has seen no
- * collection of the tenant's own then, so that this one has to go; writers that have seen it are refused until it has.
+ * Another process may have made a shared collection between our look and our creation, and be about to use it for this tenant. Then the own
+ * collection has to go again:
+ *
+ *     this process                          the other process
+ *     finds no collection
+ *                                           finds no collection, makes the shared one
+ *     makes the own one                     uses the shared one
+ *     finds the shared one
+ *     marks the own one as arriving         writers of the own one look again, see the mark and are refused
+ *     counts it: empty, so deletes it
  */
 async function giveWay(
   connection: QdrantConnection,
@@ -66,12 +67,29 @@ async function giveWay(
   const own = await catalog.read(scope, signal);
   if (own === undefined) return;
   await setMetadata(connection, own, { pulse_moving_to: 'collection' }, signal);
-  await sleep(catalogAgeMs, undefined, { signal });
   if ((await countRecords(connection, own, undefined, signal)) > 0) {
     await setMetadata(connection, own, noMove, signal);
     throw inBothModes(own, shared);
   }
   await deleteBuild(connection, scope, signal);
+}
+
+/** A committed build whose alias is lost, as after a restore of its collection, gets its table's name back. */
+async function restoreAlias(
+  connection: QdrantConnection,
+  { scope, metadata }: Collection,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (metadata?.pulse_committed !== true) return;
+  const name = scopeOf(scope.tenantId, scope.tableName, scope.mode).collection;
+  if (name === scope.collection) return;
+  const request = { operation: 'changing aliases', scope, signal };
+  const { aliases } = await connection.request(request, (client) => client.getAliases());
+  const isNamed = aliases.some(({ alias_name: alias }) => alias === name || alias === `${name}@live`);
+  const isTaken = (await collectionNames(connection, scope, signal)).includes(name);
+  if (isNamed || isTaken) return;
+  const actions = [{ create_alias: { alias_name: name, collection_name: scope.collection } }];
+  await connection.request(request, (client) => client.updateCollectionAliases({ actions }));
 }
 
 /** @returns Whether this call made it: another process may have a moment ago, and the caller looks at what is there. */

@@ -13,16 +13,20 @@ export interface CollectionMetadata {
   readonly pulse_ai_providers: CollectionIdentity;
   /** Whether the platform made it, so that it may hold points under random ids; see `recordCondition`. */
   readonly pulse_adopted?: boolean | null;
-  /** Which build of the table's collection this is, where it was built anew. */
+  /** Which build of the table's collection this is, if it was rebuilt. */
   readonly pulse_generation?: number | null;
-  /** The collection that took this one's place; see `CollectionRebuild`. */
+  /** Whether this build was committed: it holds the table, whatever has become of the alias that led to it. */
+  readonly pulse_committed?: boolean | null;
+  /** The build that took this one's place; set in the moment of the swap. */
   readonly pulse_superseded_by?: string | null;
   /** The mode that the tenant's points are on their way to; see `moveTenant`. */
   readonly pulse_moving_to?: CollectionMode | null;
-  /** The mode that all of them have reached, where the other place is still to be cleared. */
-  readonly pulse_moved_to?: CollectionMode | null;
-  /** Which call of `moveTenant` does the moving: of two, the later one. */
+  /** Which call of `moveTenant` or `cancelMove` does the moving: of two, the later one. */
   readonly pulse_mover?: string | null;
+  /** The mode that all points have reached, if the other place is still to be cleared, and the call that says so. */
+  readonly pulse_moved_to?: { readonly mode: CollectionMode; readonly mover: string } | CollectionMode | null;
+  /** The last move into or out of the collection, so that a write knows whether one began meanwhile. */
+  readonly pulse_last_move?: string | null;
   /** What to restore when a bulk load ends; see `bulkLoad`. */
   readonly pulse_bulk_load?: { readonly indexing_threshold: number | null; readonly until: string } | null;
 }
@@ -88,4 +92,26 @@ export function mayHoldPlatformPoints({
   readonly metadata: CollectionMetadata | undefined;
 }): boolean {
   return scope.mode === 'collection' && (metadata === undefined || metadata.pulse_adopted === true);
+}
+
+// What a tenant's own collection says about a move. As long as only `pulse_moving_to` is set, points are on their way, and the other place still
+// has them all. `pulse_moved_to` says that all have arrived, and that what the other place has is to be deleted. Nothing is deleted without it.
+
+/** The marks of no move. Those of an ended or cancelled move stay without effect, however late their call writes them. */
+export const noMove = { pulse_moving_to: null, pulse_moved_to: null, pulse_mover: null } as const;
+
+/**
+ * Where all of the tenant's points are, if the other place is still to be cleared. Only the call that does the moving may say so: one that was
+ * stopped, and goes on after the move was cancelled or taken over, changes nothing.
+ */
+export function movedTo(metadata: CollectionMetadata | undefined): CollectionMode | undefined {
+  const mark = metadata?.pulse_moved_to ?? undefined;
+  // As versions before 0.2 wrote it.
+  if (typeof mark === 'string') return mark;
+  return mark !== undefined && mark.mover === metadata?.pulse_mover ? mark.mode : undefined;
+}
+
+/** Where the tenant's points are on their way to, if they are. */
+export function movingTo(metadata: CollectionMetadata | undefined): CollectionMode | undefined {
+  return movedTo(metadata) === undefined ? (metadata?.pulse_moving_to ?? undefined) : undefined;
 }

@@ -2,14 +2,14 @@ import { reservedKeys } from '../../../core/index/check-record.js';
 import type { CallOptions } from '../../../core/ports/call-options.js';
 import type { JsonValue, StoredContent } from '../../../core/ports/vector-store.js';
 import type { QdrantPoint } from '../../qdrant-api.js';
-import type { Collection } from '../collections/catalog.js';
+import type { Collection } from '../collections/collection.js';
 import { pointId } from '../tenancy/naming.js';
 import { requireOwnPayload } from '../tenancy/payload.js';
 import { type QdrantCondition, type TenantScope, tenantFilter } from '../tenancy/tenant-scope.js';
 import type { QdrantConnection } from '../wire/connection.js';
 import { invalidResponse } from '../wire/qdrant-errors.js';
 import { denseVectorOf } from '../wire/vectors.js';
-import { recordCondition } from './platform-points.js';
+import { recordCondition } from './record-points.js';
 
 /** How many points a page of a scroll holds: with vectors of 1,536 dimensions about 5 MB of JSON. */
 const pageSize = 256;
@@ -75,8 +75,8 @@ export async function readPage(
     with_payload: read.payloadKeys === undefined ? true : { include: read.payloadKeys },
     with_vector: read.withVectors,
   };
-  const response = await connection.request(request, (client, _, signal) =>
-    client.scroll(scope.collection, body, { signal }),
+  const response = await connection.request(request, (client) =>
+    client.scroll(scope.collection, body),
   );
   if (!Array.isArray(response.points)) throw invalidResponse(connection.describe(request), 'points');
   return { points: response.points, nextOffset: response.next_page_offset ?? undefined };
@@ -156,21 +156,6 @@ export function toStoredRecord(scope: TenantScope, { id, payload, vector }: Qdra
   };
 }
 
-export async function countRecords(
-  connection: QdrantConnection,
-  { scope }: Collection,
-  filter: unknown,
-  signal: AbortSignal | undefined,
-): Promise<number> {
-  const request = { operation: 'counting', scope, signal };
-  const body = { filter: tenantFilter(scope, filter), exact: true };
-  const { count } = await connection.request(request, (client, _, signal) =>
-    client.count(scope.collection, body, { signal }),
-  );
-  if (typeof count !== 'number') throw invalidResponse(connection.describe(request), 'a count');
-  return count;
-}
-
 /** The values of a metadata field and how many records have each, the most frequent first. */
 export async function countValues(
   connection: QdrantConnection,
@@ -181,8 +166,8 @@ export async function countValues(
 ): Promise<FacetValue[]> {
   const request = { operation: 'counting values', scope, signal };
   const body = { key: field, filter: tenantFilter(scope, options.filter), limit: options.limit, exact: true };
-  const { hits } = await connection.request(request, (client, _, signal) =>
-    client.facet(scope.collection, body, { signal }),
+  const { hits } = await connection.request(request, (client) =>
+    client.facet(scope.collection, body),
   );
   if (!Array.isArray(hits)) throw invalidResponse(connection.describe(request), 'values');
   return hits.map(({ value, count }) => ({ value: value as FacetValue['value'], count }));

@@ -2,50 +2,65 @@ import type { UpsertVectorsOptions, VectorRecord } from '../../../core/ports/vec
 import { type AiProviderError, isAiProviderError, PartialUpsertError, type UpsertFailure } from '../../../errors.js';
 import { requireOptions } from '../../../internal/call-options.js';
 import { rejectOnAbort } from '../../../internal/reject-on-abort.js';
-import { restoreAfterBulkLoad } from '../collections/bulk-load.js';
-import { type Collection, requireDimension, requirePin, requireWritable } from '../collections/catalog.js';
+import type { TableChange } from '../collections/catalog.js';
+import {
+  type Collection,
+  requireDimension,
+  requireSpace,
+  requireSparseSupport,
+  requireWritable,
+} from '../collections/collection.js';
+import { restoreAfterBulkLoad } from '../collections/end-bulk-load.js';
 import { sparseVectorName } from '../collections/options.js';
-import { requireSparseSupport } from '../collections/sparse-support.js';
 import { ownershipPayload } from '../tenancy/payload.js';
 import type { TenantScope } from '../tenancy/tenant-scope.js';
 import type { QdrantConnection } from '../wire/connection.js';
 import { Batch } from '../wire/request-batches.js';
 import type { ToWireVector } from '../wire/vectors.js';
-import { deleteReplaced } from './platform-points.js';
+import { deletePoints, deleteReplaced } from './record-points.js';
 import { type CheckedRecord, checkAsTheyCome, checkRecords, requireIterable } from './record-checks.js';
 
 /** More than four at once gain nothing: JSON.stringify on this side is what takes the time. */
 const concurrentRequests = 4;
 
-/** Runs work on the collection as it is now; a long upsert asks again for each of its requests. */
-export type UseCollection = <Value>(work: (collection: Collection) => Promise<Value>) => Promise<Value>;
+/** Where the records go, as it is now; a long upsert asks again for each of its requests. */
+export interface UpsertTarget {
+  use<Value>(work: (collection: Collection) => Promise<Value>): Promise<Value>;
+  change<Value>(change: TableChange<Value>): Promise<Value>;
+}
+
+/**
+ * Why a call ends before all is stored. One that is `interrupted` (the caller's abort, the end of the store, an `onProgress` that failed, a
+ * collection that takes no record) throws its reason as it is. `hopeless`: nothing more is sent, since it would fail in the same way.
+ * `unreadable`: a record is unusable, or the source of the records failed; what was read before is still stored.
+ */
+type End =
+  | { readonly kind: 'interrupted'; readonly reason: unknown }
+  | { readonly kind: 'hopeless'; readonly reason: AiProviderError }
+  | { readonly kind: 'unreadable'; readonly reason: unknown };
 
 /** One call of `upsertVectorsBatch`: a window of requests, and what became of each record. */
 export class Upsert {
   readonly #connection: QdrantConnection;
-  readonly #useCollection: UseCollection;
+  readonly #target: UpsertTarget;
   readonly #options: UpsertVectorsOptions;
   readonly #ids: string[] = [];
   readonly #failures: UpsertFailure[] = [];
   readonly #underWay = new Map<Promise<void>, ReadonlySet<string>>();
   #storedCount = 0;
-  /** Why nothing more is sent: it would fail in the same way. */
-  #fatal: AiProviderError | undefined;
-  /** Why the records were not read to their end: one of them is unusable, or their source failed. */
-  #readFailure: { readonly reason: unknown } | undefined;
-  /** What ends the call as it is: the caller's abort, the end of the store, an `onProgress` that failed, a collection that takes no record. */
-  #interruption: { readonly reason: unknown } | undefined;
+  /** The first end of each kind. */
+  readonly #ends = new Map<End['kind'], End>();
 
   /** @throws `InvalidInputError` unless `options` are options. */
-  constructor(connection: QdrantConnection, useCollection: UseCollection, options: UpsertVectorsOptions) {
+  constructor(connection: QdrantConnection, target: UpsertTarget, options: UpsertVectorsOptions) {
     requireOptions(options);
     this.#connection = connection;
-    this.#useCollection = useCollection;
+    this.#target = target;
     this.#options = options;
   }
 
   /**
-   * An array is checked as a whole before anything is sent; the records of an iterable as they come. Where one of those is unusable, or the
+   * An array is checked as a whole before anything is sent; the records of an iterable as they come. If one of those is unusable, or the
    * iterable fails, what was read before is still stored: if all of it is, the error is thrown as it is.
    *
    * @throws {@link PartialUpsertError} naming every record that was read and is not known to be stored.
@@ -69,10 +84,16 @@ export class Upsert {
     const checked = isArray ? checkRecords(scope, records) : checkAsTheyCome(scope, records, this.#options.signal);
     await this.#read(checked, isArray);
     await Promise.all(this.#underWay.keys());
-    if (this.#interruption !== undefined) throw this.#interruption.reason;
+    const interrupted = this.#ends.get('interrupted');
+    if (interrupted !== undefined) throw interrupted.reason;
     if (this.#failures.length > 0) throw this.#toError();
-    if (this.#readFailure !== undefined) throw this.#readFailure.reason;
+    const unreadable = this.#ends.get('unreadable');
+    if (unreadable !== undefined) throw unreadable.reason;
     return this.#ids;
+  }
+
+  #end(end: End): void {
+    if (!this.#ends.has(end.kind)) this.#ends.set(end.kind, end);
   }
 
   /** Sends a request whenever one is full. Never rejects. */
@@ -86,11 +107,10 @@ export class Upsert {
         }
         batch.add(record);
         // What is left of an array is listed as failed; what is left of an iterable is not even read.
-        if (this.#interruption !== undefined || (this.#fatal !== undefined && !isArray)) break;
+        if (this.#ends.has('interrupted') || (this.#ends.has('hopeless') && !isArray)) break;
       }
     } catch (reason) {
-      if (this.#options.signal?.aborted) this.#interruption ??= { reason };
-      else this.#readFailure = { reason };
+      this.#end({ kind: this.#options.signal?.aborted ? 'interrupted' : 'unreadable', reason });
     }
     if (batch.items.length > 0) await this.#start(batch);
   }
@@ -98,9 +118,9 @@ export class Upsert {
   /** Sends a batch once there is a place for it. Never rejects. */
   async #start({ items, pointIds }: Batch<CheckedRecord>): Promise<void> {
     // Nothing is stored yet, so that what is wrong with the collection is an error of its own.
-    if (this.#ids.length === 0 && this.#interruption === undefined) await this.#begin(items);
+    if (this.#ids.length === 0 && !this.#ends.has('interrupted')) await this.#begin(items);
     await this.#waitForPlace(pointIds);
-    if (this.#interruption !== undefined) return;
+    if (this.#ends.has('interrupted')) return;
     this.#ids.push(...pointIds);
     const sending = this.#send(items).finally(() => this.#underWay.delete(sending));
     this.#underWay.set(sending, pointIds);
@@ -117,8 +137,12 @@ export class Upsert {
   /** Never rejects: what went wrong is kept for the end. */
   async #send(batch: readonly CheckedRecord[]): Promise<void> {
     try {
-      if (this.#fatal !== undefined) throw this.#fatal;
-      await this.#useCollection((collection) => this.#upsert(collection, batch));
+      const hopeless = this.#ends.get('hopeless');
+      if (hopeless !== undefined) throw hopeless.reason;
+      await this.#target.change({
+        make: (collection, beforeRetry) => this.#upsert(collection, batch, beforeRetry),
+        takeBack: (collection) => this.#takeBack(collection, batch),
+      });
     } catch (error) {
       this.#noteFailure(batch, error);
       return;
@@ -127,62 +151,72 @@ export class Upsert {
     try {
       await this.#options.onProgress?.({ storedCount: this.#storedCount });
     } catch (reason) {
-      this.#interruption ??= { reason };
+      this.#end({ kind: 'interrupted', reason });
     }
   }
 
   #noteFailure(batch: readonly CheckedRecord[], error: unknown): void {
     if (!isAiProviderError(error) || error.code === 'aborted_by_close' || this.#options.signal?.aborted) {
-      this.#interruption ??= { reason: error };
+      this.#end({ kind: 'interrupted', reason: error });
       return;
     }
-    if (!isAboutThisBatch(error)) this.#fatal ??= error;
+    if (!isAboutThisBatch(error)) this.#end({ kind: 'hopeless', reason: error });
     for (const { position, recordId } of batch) this.#failures.push({ position, recordId, error });
   }
 
   async #begin(batch: readonly CheckedRecord[]): Promise<void> {
     try {
-      await this.#useCollection(async (collection) => {
+      await this.#target.use(async (collection) => {
         this.#check(collection, batch);
         await restoreAfterBulkLoad(this.#connection, collection);
       });
     } catch (reason) {
-      this.#interruption ??= { reason };
+      this.#end({ kind: 'interrupted', reason });
     }
   }
 
   #check(collection: Collection, batch: readonly CheckedRecord[]): void {
     requireWritable(collection);
-    requirePin(collection, this.#options.embeddingSpace);
+    requireSpace(collection, this.#options.embeddingSpace);
     const { vector, position } = batch[0]!;
     requireDimension(collection, vector.length, position);
     if (batch.some(({ sparseVector }) => sparseVector !== undefined)) requireSparseSupport(collection);
   }
 
-  async #upsert(collection: Collection, batch: readonly CheckedRecord[]): Promise<void> {
+  async #upsert(
+    collection: Collection,
+    batch: readonly CheckedRecord[],
+    beforeRetry: () => Promise<void>,
+  ): Promise<void> {
     this.#check(collection, batch);
     const { scope } = collection;
-    const request = { operation: 'upsert', scope, signal: this.#options.signal };
-    await this.#connection.change(request, (client, toWire) =>
+    const options = { signal: this.#options.signal, beforeRetry };
+    await this.#connection.change({ operation: 'upsert', scope, ...options }, (client, toWire) =>
       client.upsert(scope.collection, {
         wait: true,
         points: batch.map((record) => toPoint(scope, record, toWire)),
       }),
     );
-    await deleteReplaced(this.#connection, collection, batch, this.#options.signal);
+    await deleteReplaced(this.#connection, collection, batch, options);
+  }
+
+  async #takeBack(collection: Collection, batch: readonly CheckedRecord[]): Promise<void> {
+    const condition = { has_id: batch.map(({ pointId }) => pointId) };
+    await deletePoints(this.#connection, collection, { condition }, { signal: this.#options.signal });
   }
 
   #toError(): PartialUpsertError {
     const failures = this.#failures.toSorted((a, b) => a.position - b.position);
     const { position, error: first } = failures[0]!;
-    const reading = this.#readFailure === undefined ? '' : ' The records were not read to their end, see `cause`.';
+    const unreadable = this.#ends.get('unreadable');
+    const reading = unreadable === undefined ? '' : ' The records were not read to their end, see `cause`.';
     return new PartialUpsertError(
       `${failures.length} of ${this.#ids.length} records are not known to be stored, the first at position ${position}: ${first.message}${reading}`,
       {
         failures,
         upsertedCount: this.#storedCount,
-        isRetryable: this.#readFailure === undefined && failures.some(({ error }) => error.isRetryable),
-        cause: this.#readFailure === undefined ? first : this.#readFailure.reason,
+        isRetryable: unreadable === undefined && failures.some(({ error }) => error.isRetryable),
+        cause: unreadable === undefined ? first : unreadable.reason,
       },
     );
   }

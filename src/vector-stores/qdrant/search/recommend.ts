@@ -1,7 +1,7 @@
 import { requireRecordId } from '../../../core/index/check-record.js';
 import { InvalidInputError } from '../../../errors.js';
-import type { Collection } from '../collections/catalog.js';
-import { recordCondition } from '../records/platform-points.js';
+import { type Collection } from '../collections/collection.js';
+import { recordCondition } from '../records/record-points.js';
 import { readByRecordIds } from '../records/read-records.js';
 import type { QdrantConnection } from '../wire/connection.js';
 import { denseVectorOf, hasDirection } from '../wire/vectors.js';

@@ -1,8 +1,8 @@
 import type { SimilarRecord } from '../../../core/ports/vector-store.js';
 import type { QdrantPoint, QdrantRequest } from '../../qdrant-api.js';
-import { type Collection, requireDimension } from '../collections/catalog.js';
+import { type Collection, requireDimension } from '../collections/collection.js';
 import { sparseVectorName } from '../collections/options.js';
-import { requireSparseSupport, termCorpus } from '../collections/sparse-support.js';
+import { requireSparseSupport, termCorpus } from '../collections/collection.js';
 import { requireOwnPayload } from '../tenancy/payload.js';
 import { type TenantScope, tenantFilter } from '../tenancy/tenant-scope.js';
 import type { QdrantConnection } from '../wire/connection.js';
@@ -38,8 +38,8 @@ export async function searchSimilar(
 ): Promise<VectorHit[]> {
   const { scope } = collection;
   const request = { operation: 'search', scope, signal };
-  const response = await connection.request(request, (client, toWire, signal) =>
-    client.query(scope.collection, searchRequest(collection, search, toWire), { signal }),
+  const response = await connection.request(request, (client, toWire) =>
+    client.query(scope.collection, searchRequest(collection, search, toWire)),
   );
   return toHits(connection, scope, response);
 }
@@ -53,9 +53,9 @@ export async function searchBatch(
 ): Promise<VectorHit[][]> {
   const { scope } = collection;
   const request = { operation: 'batch search', scope, signal };
-  const responses = await connection.request(request, (client, toWire, signal) => {
+  const responses = await connection.request(request, (client, toWire) => {
     const body = { searches: searches.map((search) => searchRequest(collection, search, toWire)) };
-    return client.queryBatch(scope.collection, body, { signal });
+    return client.queryBatch(scope.collection, body);
   });
   if (!Array.isArray(responses) || responses.length !== searches.length) {
     throw invalidResponse(connection.describe(request), 'as many results as searches');
@@ -82,10 +82,10 @@ export async function searchGroups(
 ): Promise<HitGroup[]> {
   const { scope } = collection;
   const request = { operation: 'group search', scope, signal };
-  const { groups } = await connection.request(request, (client, toWire, signal) => {
+  const { groups } = await connection.request(request, (client, toWire) => {
     const { offset: _, ...request } = searchRequest(collection, search, toWire);
     const body = { ...request, group_by: groupBy, group_size: groupSize };
-    return client.queryGroups(scope.collection, body, { signal });
+    return client.queryGroups(scope.collection, body);
   });
   if (!Array.isArray(groups)) throw invalidResponse(connection.describe(request), 'groups');
   return groups.map(({ id, hits }) => ({ id, hits: toHits(connection, scope, { points: hits }) }));
@@ -105,10 +105,8 @@ export async function searchHybrid(
   const filter = tenantFilter(scope, search.filter);
   const sparse = { query: search.sparseVector, using: sparseVectorName, filter, limit: hybridDepth };
   const corpus = await termCorpus(connection, collection, signal);
-  const response = await connection.request({ operation: 'hybrid search', scope, signal }, (client, toWire, signal) =>
-    client.query(
-      scope.collection,
-      {
+  const response = await connection.request({ operation: 'hybrid search', scope, signal }, (client, toWire) =>
+    client.query(scope.collection, {
         prefetch: [
           { query: toWire(search.vector), filter, limit: hybridDepth, params: searchParams(collection, search) },
           corpus === undefined ? sparse : { ...sparse, params: { idf: { corpus } } },
@@ -119,9 +117,7 @@ export async function searchHybrid(
         offset: search.offset,
         with_payload: true,
         with_vector: search.withVectors,
-      },
-      { signal },
-    ),
+      }),
   );
   return toHits(connection, scope, response);
 }

@@ -26,12 +26,8 @@ export interface RequestOptions {
   readonly beforeRetry?: (() => Promise<void>) | undefined;
 }
 
-/** Makes one request. `toWire` is for the vectors in it; `signal` ends when nobody waits for the answer any more. */
-export type SendRequest<Value> = (
-  client: QdrantClientLike,
-  toWire: ToWireVector,
-  signal: AbortSignal,
-) => Promise<Value>;
+/** Makes one request; `toWire` is for the vectors in it. */
+export type SendRequest<Value> = (client: QdrantClientLike, toWire: ToWireVector) => Promise<Value>;
 
 /**
  * Sends requests to Qdrant. Each has a deadline and honours the caller's signal; the client supports neither. A request that found the server
@@ -171,7 +167,7 @@ export class QdrantConnection {
       const connected = await this.#clientFor(fairnessKey);
       // Work that is done in this process ends with the signal, and shares the time with other tenants'.
       const client = connected.forCaller?.({ signal, fairnessKey }) ?? connected;
-      const value = await send(client, wireVectors(client.acceptsFloat32Array === true), signal);
+      const value = await send(client, wireVectors(client.acceptsFloat32Array === true));
       if (value === undefined || value === null) throw invalidResponse(request, 'a result');
       return value;
     } catch (error) {
