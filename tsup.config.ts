@@ -4,6 +4,7 @@ import { defineConfig, type Options } from 'tsup';
 /** What a host imports. */
 const doors = {
   index: 'src/index.ts',
+  admin: 'src/admin.ts',
   testing: 'src/testing/index.ts',
   'ai-sdk': 'src/ai-sdk.ts',
   langchain: 'src/langchain.ts',

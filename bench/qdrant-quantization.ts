@@ -4,6 +4,7 @@
  *
  *     QDRANT_URL=http://localhost:6333 npx tsx bench/qdrant-quantization.ts [vectors, default 100000]
  */
+import { QdrantAdmin } from '../src/admin.js';
 import { PulseQdrantClient, type QdrantCollectionOptions } from '../src/index.js';
 import { writeSection } from './report/write-section.js';
 import { untilGreen } from './vectors/until-green.js';
@@ -28,6 +29,7 @@ if (!url) {
 async function main(serverUrl: string): Promise<void> {
   const apiKey = process.env.QDRANT_API_KEY || undefined;
   const store = new PulseQdrantClient({ url: serverUrl, apiKey });
+  const admin = new QdrantAdmin(store);
   const centers = Array.from({ length: 200 }, () => randomUnitVector());
   const vectors = Array.from({ length: count }, (_, i) => randomUnitVector(centers[i % centers.length]));
   const queries = Array.from({ length: queryCount }, (_, i) => randomUnitVector(centers[i % centers.length]));
@@ -38,7 +40,7 @@ async function main(serverUrl: string): Promise<void> {
       await store.createCollection(tenantId, table, { ...options, vectorSize: dimension });
       const started = performance.now();
       const records = vectors.map((vector, recordId) => ({ recordId, vector }));
-      await store.bulkLoad(tenantId, table, () => store.upsertVectorsBatch(tenantId, table, records));
+      await admin.bulkLoad(tenantId, table, () => store.upsertVectorsBatch(tenantId, table, records));
       const ingestMs = performance.now() - started;
       await untilGreen(async () => (await store.describeCollection(tenantId, table))!.status);
       const search = { limit: 10, scoreThreshold: -1 };

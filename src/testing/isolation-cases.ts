@@ -15,9 +15,21 @@ export interface Attack {
 // biome-ignore lint/suspicious/noExplicitAny: any store's methods
 export type AttackedStore = VectorStore & Record<string, (...values: any[]) => any>;
 
-export interface IsolationCase {
+/** The object with an operator's methods, if the store has one. */
+// biome-ignore lint/suspicious/noExplicitAny: any object's methods
+export type AttackedAdmin = Record<string, (...values: any[]) => any>;
+
+export interface IsolationCase extends CaseTraits {
   /** Calls the method as one tenant, with the attacker's arguments, and returns all that came back. */
   run(store: AttackedStore, attack: Attack): Promise<unknown>;
+}
+
+export interface OperatorCase extends CaseTraits {
+  /** Calls the method for one tenant, with the attacker's arguments, and returns all that came back. */
+  run(admin: AttackedAdmin, attack: Attack, store: AttackedStore): Promise<unknown>;
+}
+
+interface CaseTraits {
   /** Whether it can change what is stored. */
   readonly changes?: boolean;
   /** Too slow to be run thousands of times. */
@@ -106,10 +118,16 @@ export const isolationCases: Readonly<Record<string, IsolationCase>> = {
     changes: true,
     run: (store, { tenantId, tableName, filter }) => store.deleteByFilter!(tenantId, tableName, filter),
   },
+};
+
+/**
+ * A case for each method of the fixture's `admin`, which works for one tenant at a time; the operator's view over all of them is its own.
+ */
+export const operatorCases: Readonly<Record<string, OperatorCase>> = {
   rebuildCollection: {
     changes: true,
-    run: async (store, { tenantId, tableName, recordIds, metadata }) => {
-      const rebuild = await store.rebuildCollection!(tenantId, tableName, { vectorSize: vector.length });
+    run: async (admin, { tenantId, tableName, recordIds, metadata }) => {
+      const rebuild = await admin.rebuildCollection!(tenantId, tableName, { vectorSize: vector.length });
       try {
         const records = recordIds.map((recordId) => ({ recordId, vector, metadata }));
         return await rebuild.upsertVectorsBatch(tenantId, records);
@@ -122,8 +140,8 @@ export const isolationCases: Readonly<Record<string, IsolationCase>> = {
   'rebuildCollection().upsertVectorsBatch': {
     changes: true,
     isSlow: true,
-    run: async (store, { tenantId, tableName, recordIds }) => {
-      const rebuild = await store.rebuildCollection!(tenantId, tableName);
+    run: async (admin, { tenantId, tableName, recordIds }) => {
+      const rebuild = await admin.rebuildCollection!(tenantId, tableName);
       const records = recordIds.map((recordId) => ({ recordId, vector }));
       const outcome = await codeOf(rebuild.upsertVectorsBatch(tenantId + 1, records));
       await rebuild.abort();
@@ -134,8 +152,8 @@ export const isolationCases: Readonly<Record<string, IsolationCase>> = {
   'rebuildCollection().commit': {
     changes: true,
     isSlow: true,
-    run: async (store, { tenantId, tableName, recordIds }) => {
-      const rebuild = await store.rebuildCollection!(tenantId, tableName);
+    run: async (admin, { tenantId, tableName, recordIds }) => {
+      const rebuild = await admin.rebuildCollection!(tenantId, tableName);
       await rebuild.upsertVectorsBatch(
         tenantId,
         recordIds.map((recordId) => ({ recordId, vector })),
@@ -146,15 +164,15 @@ export const isolationCases: Readonly<Record<string, IsolationCase>> = {
   'rebuildCollection().abort': {
     changes: true,
     isSlow: true,
-    run: async (store, { tenantId, tableName }) => (await store.rebuildCollection!(tenantId, tableName)).abort(),
+    run: async (admin, { tenantId, tableName }) => (await admin.rebuildCollection!(tenantId, tableName)).abort(),
   },
   // An operator's call, for all tenants: a build that lacks one of them must not take the place of what serves.
   rebuildSharedCollection: {
     changes: true,
     isSlow: true,
-    run: async (store, { tenantId, tableName, recordIds }) => {
-      // Where no tenant shares the table there is nothing to build.
-      const rebuild = await store.rebuildSharedCollection!(tableName).catch(() => undefined);
+    run: async (admin, { tenantId, tableName, recordIds }) => {
+      // If no tenant shares the table there is nothing to build.
+      const rebuild = await admin.rebuildSharedCollection!(tableName).catch(() => undefined);
       if (rebuild === undefined) return [];
       const records = recordIds.map((recordId) => ({ recordId, vector }));
       const ids = await rebuild.upsertVectorsBatch(tenantId, records);
@@ -166,19 +184,19 @@ export const isolationCases: Readonly<Record<string, IsolationCase>> = {
   },
   bulkLoad: {
     changes: true,
-    run: (store, { tenantId, tableName, recordIds }) =>
-      store.bulkLoad!(tenantId, tableName, () => store.deleteRecords(tenantId, tableName, recordIds)),
+    run: (admin, { tenantId, tableName, recordIds }, store) =>
+      admin.bulkLoad!(tenantId, tableName, () => store.deleteRecords(tenantId, tableName, recordIds)),
   },
   cancelMove: {
     changes: true,
-    run: (store, { tenantId, tableName }) => store.cancelMove!(tenantId, tableName),
+    run: (admin, { tenantId, tableName }) => admin.cancelMove!(tenantId, tableName),
   },
   moveTenant: {
     changes: true,
     isSlow: true,
-    run: async (store, { tenantId, tableName }) => {
+    run: async (admin, { tenantId, tableName }, store) => {
       const { mode } = (await store.describeCollection(tenantId, tableName)) as unknown as { mode: string };
-      return store.moveTenant!(tenantId, tableName, mode === 'shared' ? 'collection' : 'shared');
+      return admin.moveTenant!(tenantId, tableName, mode === 'shared' ? 'collection' : 'shared');
     },
   },
 };
@@ -192,8 +210,8 @@ async function codeOf(call: Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** Methods that touch no point and no collection. */
-export const harmlessMethods: readonly string[] = ['constructor', 'close', 'health'];
+/** Methods that touch no point and no collection, and the one that is for an operator's eyes as a whole. */
+export const harmlessMethods: readonly string[] = ['constructor', 'close', 'health', 'countByTenant'];
 
 /** The names of an object's methods, those of its classes included. */
 export function methodsOf(store: object): string[] {

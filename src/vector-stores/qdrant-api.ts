@@ -41,14 +41,8 @@ export interface QdrantClientLike {
   upsert(collectionName: string, request: QdrantRequest): Promise<QdrantResponse>;
   delete(collectionName: string, request: QdrantRequest): Promise<QdrantResponse>;
 
-  query(
-    collectionName: string,
-    request: QdrantRequest,
-  ): Promise<{ points: QdrantPoint[] }>;
-  queryBatch(
-    collectionName: string,
-    request: QdrantRequest,
-  ): Promise<{ points: QdrantPoint[] }[]>;
+  query(collectionName: string, request: QdrantRequest): Promise<{ points: QdrantPoint[] }>;
+  queryBatch(collectionName: string, request: QdrantRequest): Promise<{ points: QdrantPoint[] }[]>;
   queryGroups(
     collectionName: string,
     request: QdrantRequest,
@@ -58,10 +52,7 @@ export interface QdrantClientLike {
     request: QdrantRequest,
   ): Promise<{ points: QdrantPoint[]; next_page_offset?: unknown }>;
   count(collectionName: string, request: QdrantRequest): Promise<{ count: number }>;
-  facet(
-    collectionName: string,
-    request: QdrantRequest,
-  ): Promise<{ hits: { value: unknown; count: number }[] }>;
+  facet(collectionName: string, request: QdrantRequest): Promise<{ hits: { value: unknown; count: number }[] }>;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: structural counterpart of generated types

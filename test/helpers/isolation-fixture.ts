@@ -1,4 +1,5 @@
 import type { IsolationFixture } from '#src/testing/vector-store-isolation.js';
+import { QdrantAdmin } from '#src/vector-stores/qdrant/admin/qdrant-admin.js';
 import type { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client.js';
 
 export function isolationFixture(
@@ -8,6 +9,7 @@ export function isolationFixture(
 ): IsolationFixture {
   return {
     store,
+    admin: new QdrantAdmin(store),
     close,
     createTable: async (tenantId, tableName) => {
       // A tenant that was moved stays in its place.

@@ -11,12 +11,13 @@ import type {
 import { InvalidInputError } from '../../errors.js';
 import { requireOptions } from '../../internal/call-options.js';
 import { describeValue } from '../../internal/validate.js';
-import { type Collection, requireSpace } from './collections/collection.js';
 import { CollectionCatalog } from './collections/catalog.js';
+import { type Collection, requireSpace } from './collections/collection.js';
 import { createCollection } from './collections/create-collection.js';
 import { describeCollection, listCollections, type QdrantCollectionDescription } from './collections/describe.js';
 import { dropCollection } from './collections/drop-collection.js';
 import { checkCollectionOptions, type QdrantCollectionOptions } from './collections/options.js';
+import { countRecords } from './collections/point-counts.js';
 import {
   type CountValuesOptions,
   countValues,
@@ -31,7 +32,6 @@ import {
   toStoredContent,
   toStoredRecord,
 } from './records/read-records.js';
-import { countRecords } from './collections/point-counts.js';
 import { deletePoints, recordCondition } from './records/record-points.js';
 import { Upsert, type UpsertTarget } from './records/upsert.js';
 import { checkExamples, type RecommendOptions, recommend } from './search/recommend.js';
@@ -392,7 +392,9 @@ export class PulseQdrantClient implements VectorStore {
     const ids = requireRecordIds(recordIds);
     await this.#answer('delete', tenantId, tableName, options, async (_, signal) => {
       for (const part of chunks(ids)) {
-        await this.#delete(tenantId, tableName, signal, (collection) => ({ condition: recordCondition(collection, part) }));
+        await this.#delete(tenantId, tableName, signal, (collection) => ({
+          condition: recordCondition(collection, part),
+        }));
       }
     });
   }

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { VectorStoreError } from '#src/errors.js';
 import { LocalQdrantClient } from '#src/vector-stores/local/local-qdrant-client.js';
+import { QdrantAdmin } from '#src/vector-stores/qdrant/admin/qdrant-admin.js';
 import { makeMetadata } from '#src/vector-stores/qdrant/collections/metadata.js';
 import { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client.js';
 import type { QdrantClientLike } from '#src/vector-stores/qdrant-api.js';
@@ -33,7 +34,7 @@ for (const { name, open, clean } of storesUnderTest('collections of PulseQdrantC
         await store.createCollection(tenantId, table, { vectorSize: 3, mode: 'shared' });
         await store.upsertVectorsBatch(tenantId, table, records);
       }
-      const rebuild = await store.rebuildSharedCollection(table);
+      const rebuild = await new QdrantAdmin(store).rebuildSharedCollection(table);
       await rebuild.upsertVectorsBatch(one, [...records, { recordId: 4, vector: [1, 0, 0] }]);
       await rebuild.upsertVectorsBatch(other, records.slice(1));
       await expect(rebuild.commit()).rejects.toMatchObject({ code: 'vector_store_failed' });

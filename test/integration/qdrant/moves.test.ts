@@ -1,16 +1,12 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { VectorRecord } from '#src/core/ports/vector-store.js';
 import { LocalQdrantClient } from '#src/vector-stores/local/local-qdrant-client.js';
+import { QdrantAdmin } from '#src/vector-stores/qdrant/admin/qdrant-admin.js';
 import { makeMetadata } from '#src/vector-stores/qdrant/collections/metadata.js';
 import { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client.js';
 import type { QdrantClientLike } from '#src/vector-stores/qdrant-api.js';
 import { dyingClient } from '../../helpers/dying-client.js';
-
-// The waits for other processes to notice: here every reader is a new process, that has nothing to forget.
-vi.mock('node:timers/promises', async (importOriginal) => ({
-  ...(await importOriginal<typeof import('node:timers/promises')>()),
-  setTimeout: async () => {},
-}));
+import { instantClock } from '../../helpers/instant-clock.js';
 
 const records: VectorRecord[] = Array.from({ length: 600 }, (_, i) => ({
   recordId: i % 2 ? i : `r${i}`,
@@ -18,7 +14,8 @@ const records: VectorRecord[] = Array.from({ length: 600 }, (_, i) => ({
   metadata: { number: i, nested: { list: [i, null] } },
 }));
 let local: QdrantClientLike;
-const openStore = (): PulseQdrantClient => new PulseQdrantClient({ client: local });
+const openStore = (): PulseQdrantClient => new PulseQdrantClient({ client: local, clock: instantClock });
+const openAdmin = (): QdrantAdmin => new QdrantAdmin(openStore());
 
 beforeEach(async () => {
   local = (await LocalQdrantClient.open({ location: ':memory:' })) as unknown as QdrantClientLike;
@@ -55,12 +52,12 @@ describe('moveTenant', () => {
   it('moves there and back, with every record as it was', async () => {
     const before = await everythingOf(1);
     for (const to of ['shared', 'collection', 'shared'] as const) {
-      expect(await openStore().moveTenant(1, 'docs', to)).toBe(records.length);
+      expect(await openAdmin().moveTenant(1, 'docs', to)).toBe(records.length);
       expect(await openStore().describeCollection(1, 'docs')).toMatchObject({ mode: to, embeddingSpace: 'a' });
       expect(await everythingOf(1)).toEqual(before);
-      expect(await openStore().moveTenant(1, 'docs', to)).toBe(records.length);
+      expect(await openAdmin().moveTenant(1, 'docs', to)).toBe(records.length);
     }
-    await openStore().moveTenant(2, 'docs', 'shared');
+    await openAdmin().moveTenant(2, 'docs', 'shared');
     expect((await local.getCollections()).collections).toEqual([{ name: 'shared_docs' }]);
     expect(await everythingOf(2)).toEqual(before);
   });
@@ -75,14 +72,14 @@ describe('moveTenant', () => {
     const before = await everythingOf(1);
     let steps = 0;
     for (let dieAt = 1; ; dieAt++) {
-      await openStore().moveTenant(1, 'docs', from);
+      await openAdmin().moveTenant(1, 'docs', from);
       const { client, changeCount } = dyingClient(local, dieAt, isBefore, readersSeeEverything);
-      const died = await new PulseQdrantClient({ client }).moveTenant(1, 'docs', to).then(
+      const died = await new QdrantAdmin({ client, clock: instantClock }).moveTenant(1, 'docs', to).then(
         () => false,
         () => true,
       );
       await readersSeeEverything();
-      expect(await openStore().moveTenant(1, 'docs', to)).toBe(records.length);
+      expect(await openAdmin().moveTenant(1, 'docs', to)).toBe(records.length);
       expect(await openStore().describeCollection(1, 'docs')).toMatchObject({ mode: to });
       const client_id = to === 'shared' ? 'keyword' : 'integer';
       expect(await indexTypesOf(1)).toEqual({ client_id, number: 'integer' });
@@ -92,7 +89,7 @@ describe('moveTenant', () => {
       expect(names.includes('client_1_docs')).toBe(to === 'collection');
       if (to === 'collection') expect(await local.count('shared_docs', {})).toEqual({ count: 0 });
       // So that each move makes the shared collection, too.
-      await openStore().moveTenant(1, 'docs', 'collection');
+      await openAdmin().moveTenant(1, 'docs', 'collection');
       await local.deleteCollection('shared_docs');
       if (!died) break;
       steps = changeCount();
@@ -112,7 +109,7 @@ describe('moveTenant', () => {
       );
       if (isMoving) outcomes.push(outcome);
     });
-    await new PulseQdrantClient({ client }).moveTenant(1, 'docs', 'shared');
+    await new QdrantAdmin({ client, clock: instantClock }).moveTenant(1, 'docs', 'shared');
     // The first three steps make the shared collection and its indexes; from the mark on nothing is written, until all has arrived.
     expect(outcomes.slice(0, 3)).toEqual(['written', 'written', 'written']);
     expect(outcomes.length).toBeGreaterThan(5);
@@ -124,10 +121,10 @@ describe('moveTenant', () => {
   it.each(['shared', 'collection'] as const)(
     'lets one of two calls go on, to %s, and loses nothing that is written after',
     async (to) => {
-      if (to === 'collection') await openStore().moveTenant(1, 'docs', 'shared');
+      if (to === 'collection') await openAdmin().moveTenant(1, 'docs', 'shared');
       const move = async (delay: number): Promise<unknown> => {
         for (let turn = 0; turn < delay; turn++) await new Promise((resolve) => setImmediate(resolve));
-        await openStore().moveTenant(1, 'docs', to);
+        await openAdmin().moveTenant(1, 'docs', to);
         // The tenant writes as soon as it can.
         return openStore().upsertVectorsBatch(1, 'docs', [{ recordId: `after ${delay}`, vector: [1, 1, 1] }]);
       };
@@ -135,13 +132,13 @@ describe('moveTenant', () => {
         const outcomes = await Promise.allSettled([move(0), move(delay)]);
         const failures = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => reason);
         for (const failure of failures) expect(failure).toMatchObject({ name: 'VectorStoreError' });
-        await openStore().moveTenant(1, 'docs', to);
+        await openAdmin().moveTenant(1, 'docs', to);
         const kept = await openStore().getRecords(1, 'docs', ['after 0', `after ${delay}`]);
         const written = new Set([0, delay].filter((_, i) => outcomes[i]!.status === 'fulfilled'));
         expect(kept.length).toBeGreaterThanOrEqual(written.size);
         await openStore().deleteRecords(1, 'docs', ['after 0', `after ${delay}`]);
         expect(await openStore().countRecords(1, 'docs')).toBe(records.length);
-        await openStore().moveTenant(1, 'docs', to === 'shared' ? 'collection' : 'shared');
+        await openAdmin().moveTenant(1, 'docs', to === 'shared' ? 'collection' : 'shared');
       }
     },
   );
@@ -153,7 +150,7 @@ describe('moveTenant', () => {
       points: [{ id: '00000000-0000-4000-8000-000000000000', vector: [1, 0, 0], payload }],
     });
     await openStore().createCollection(3, 'docs', { vectorSize: 3 });
-    await openStore().moveTenant(3, 'docs', 'shared');
+    await openAdmin().moveTenant(3, 'docs', 'shared');
     const ids = await openStore().upsertVectorsBatch(3, 'docs', [{ recordId: 5, vector: [0, 1, 0] }]);
     expect(await openStore().searchSimilar(3, 'docs', [0, 1, 0])).toMatchObject([{ id: ids[0], recordId: 5 }]);
     expect(await openStore().countRecords(3, 'docs')).toBe(1);
@@ -164,27 +161,27 @@ describe('moveTenant', () => {
     await expect(openStore().createCollection(9, 'docs', { vectorSize: 3, mode: 'shared' })).rejects.toMatchObject({
       code: 'unsupported_operation',
     });
-    await expect(openStore().moveTenant(1, 'docs', 'shared')).rejects.toMatchObject({ code: 'collection_not_found' });
+    await expect(openAdmin().moveTenant(1, 'docs', 'shared')).rejects.toMatchObject({ code: 'collection_not_found' });
     await openStore().createCollection(9, 'docs', { vectorSize: 3 });
     await readersSeeEverything();
   });
 
   it('does not put two embedding spaces together', async () => {
     await openStore().createCollection(9, 'docs', { vectorSize: 3, embeddingSpace: 'b', mode: 'shared' });
-    await expect(openStore().moveTenant(1, 'docs', 'shared')).rejects.toMatchObject({ code: 'unsupported_operation' });
+    await expect(openAdmin().moveTenant(1, 'docs', 'shared')).rejects.toMatchObject({ code: 'unsupported_operation' });
     await readersSeeEverything();
   });
 
   it('says that there is nothing to move', async () => {
     const code = 'collection_not_found';
-    await expect(openStore().moveTenant(5, 'docs', 'shared')).rejects.toMatchObject({ code });
-    await expect(openStore().moveTenant(5, 'docs', 'collection')).rejects.toMatchObject({ code });
+    await expect(openAdmin().moveTenant(5, 'docs', 'shared')).rejects.toMatchObject({ code });
+    await expect(openAdmin().moveTenant(5, 'docs', 'collection')).rejects.toMatchObject({ code });
   });
 
   it.each(['ended', 'died in its last step'])(
     'does not take up again what another call has moved when its own mark comes, where that one %s',
     async (way) => {
-      await openStore().moveTenant(1, 'docs', 'shared');
+      await openAdmin().moveTenant(1, 'docs', 'shared');
       let isFirst = true;
       const other = async (): Promise<void> => {
         const hasArrived = async (): Promise<boolean> =>
@@ -192,7 +189,7 @@ describe('moveTenant', () => {
         const { client } = dyingClient(local, 0, true, async () => {
           if (way !== 'ended' && (await hasArrived())) throw new Error('dead');
         });
-        await new PulseQdrantClient({ client }).moveTenant(1, 'docs', 'collection').catch(() => {});
+        await new QdrantAdmin({ client, clock: instantClock }).moveTenant(1, 'docs', 'collection').catch(() => {});
         await openStore().upsertVectorsBatch(1, 'docs', [{ recordId: 'since', vector: [1, 1, 1] }]);
       };
       const client = new Proxy(local, {
@@ -206,11 +203,13 @@ describe('moveTenant', () => {
           };
         },
       });
-      await expect(new PulseQdrantClient({ client }).moveTenant(1, 'docs', 'collection')).rejects.toMatchObject({
+      await expect(
+        new QdrantAdmin({ client, clock: instantClock }).moveTenant(1, 'docs', 'collection'),
+      ).rejects.toMatchObject({
         code: 'unavailable',
         isRetryable: true,
       });
-      expect(await openStore().moveTenant(1, 'docs', 'collection')).toBe(records.length + 1);
+      expect(await openAdmin().moveTenant(1, 'docs', 'collection')).toBe(records.length + 1);
       expect(await openStore().getRecords(1, 'docs', ['since'])).toHaveLength(1);
     },
   );
@@ -220,17 +219,17 @@ describe('moveTenant', () => {
       ['shared', 'collection'],
       ['collection', 'shared'],
     ] as const) {
-      await openStore().moveTenant(1, 'docs', back);
+      await openAdmin().moveTenant(1, 'docs', back);
       const { client } = dyingClient(local, 0, true, async () => {
         const { collections } = await local.getCollections();
         if (!collections.some(({ name }) => name === 'client_1_docs')) return;
         const { metadata } = (await local.getCollection('client_1_docs')).config;
         if (metadata.pulse_moved_to) throw new Error('dead');
       });
-      await expect(new PulseQdrantClient({ client }).moveTenant(1, 'docs', to)).rejects.toThrow();
+      await expect(new QdrantAdmin({ client, clock: instantClock }).moveTenant(1, 'docs', to)).rejects.toThrow();
       expect(await openStore().describeCollection(1, 'docs')).toMatchObject({ mode: to });
       await openStore().upsertVectorsBatch(1, 'docs', [{ recordId: 'since', vector: [1, 1, 1] }]);
-      expect(await openStore().moveTenant(1, 'docs', back)).toBe(records.length + 1);
+      expect(await openAdmin().moveTenant(1, 'docs', back)).toBe(records.length + 1);
       await openStore().deleteRecords(1, 'docs', ['since']);
     }
   });
@@ -238,7 +237,7 @@ describe('moveTenant', () => {
   it.each(['shared', 'collection'] as const)(
     'to %s deletes nothing where both places have points and no move says which are to stay',
     async (to) => {
-      await openStore().moveTenant(1, 'docs', 'shared');
+      await openAdmin().moveTenant(1, 'docs', 'shared');
       const code = 'unsupported_operation';
       const message = expect.stringContaining('nothing was deleted');
       // As the platform makes one, which is not adopted then, and as this library does.
@@ -246,7 +245,7 @@ describe('moveTenant', () => {
       await expect(openStore().createCollection(1, 'docs', { vectorSize: 3 })).rejects.toMatchObject({ code, message });
       const scope = { tenantId: 1, tableName: 'docs', mode: 'collection', collection: 'client_1_docs' } as const;
       await local.updateCollection('client_1_docs', { metadata: makeMetadata(scope, 'a') });
-      await expect(openStore().moveTenant(1, 'docs', to)).rejects.toMatchObject({ code, message });
+      await expect(openAdmin().moveTenant(1, 'docs', to)).rejects.toMatchObject({ code, message });
       expect(await local.count('shared_docs', {})).toEqual({ count: records.length });
       await local.deleteCollection('client_1_docs');
       await readersSeeEverything();
@@ -266,7 +265,7 @@ describe('a move that cannot be done', () => {
     await local.createCollection('client_3_docs', { vectors: { size: 3, distance: 'Cosine' } });
     const owner = { client_id: 3, table_name: 'docs' };
     await local.upsert('client_3_docs', { points: [{ ...point, payload: { ...owner, ...payload } }] });
-    const failure = await openStore()
+    const failure = await openAdmin()
       .moveTenant(3, 'docs', 'shared')
       .catch((error) => error);
     expect(failure).toMatchObject({ code: 'unsupported_operation', message: expect.stringContaining(name) });
@@ -278,7 +277,7 @@ describe('a move that cannot be done', () => {
     await openStore().upsertVectorsBatch(3, 'docs', [{ recordId: 1, vector: [1, 0, 0], sparseVector: sparse }]);
     await openStore().createCollection(4, 'docs', { vectorSize: 3, mode: 'shared' });
     const refused = { code: 'unsupported_operation', message: expect.stringContaining('sparse') };
-    await expect(openStore().moveTenant(3, 'docs', 'shared')).rejects.toMatchObject(refused);
+    await expect(openAdmin().moveTenant(3, 'docs', 'shared')).rejects.toMatchObject(refused);
     await stillWrites(3);
   });
 
@@ -290,7 +289,7 @@ describe('a move that cannot be done', () => {
       payloadIndexes: { number: 'keyword' },
     });
     const refused = { code: 'unsupported_operation', message: expect.stringContaining('number') };
-    await expect(openStore().moveTenant(1, 'docs', 'shared')).rejects.toMatchObject(refused);
+    await expect(openAdmin().moveTenant(1, 'docs', 'shared')).rejects.toMatchObject(refused);
     await stillWrites(1);
   });
 });
@@ -306,7 +305,7 @@ it('moves a record that the platform stored several times once: as this library 
   await openStore().upsertVectorsBatch(3, 'docs', [{ recordId: 5, vector: [1, 0, 0], metadata: { version: 'ours' } }]);
   const points = [at(1, 5, 'a'), at(2, 6, 'a'), at(3, 6, 'b'), at(4, 5, 'b'), at(5, 6, 'c')];
   await local.upsert('client_3_docs', { points });
-  expect(await openStore().moveTenant(3, 'docs', 'shared')).toBe(2);
+  expect(await openAdmin().moveTenant(3, 'docs', 'shared')).toBe(2);
   const found = await openStore().getRecords(3, 'docs', [5, 6]);
   expect(found.map(({ recordId, metadata }) => [recordId, metadata.version]).toSorted()).toEqual([
     [5, 'ours'],
@@ -316,7 +315,7 @@ it('moves a record that the platform stored several times once: as this library 
 
 it('gives the new place the storage of the old one', async () => {
   await openStore().createCollection(3, 'docs', { vectorSize: 3, preset: 'large', quantization: 'binary' });
-  await openStore().moveTenant(3, 'docs', 'shared');
+  await openAdmin().moveTenant(3, 'docs', 'shared');
   const { params, quantization_config } = (await local.getCollection('shared_docs')).config;
   expect(params).toMatchObject({ shard_number: 2, on_disk_payload: true, vectors: { on_disk: true } });
   expect(quantization_config).toHaveProperty('binary');
@@ -327,16 +326,16 @@ describe('cancelMove', () => {
     'takes back a move to %s, wherever it died, as long as not all points have arrived',
     async (to) => {
       const from = to === 'shared' ? 'collection' : 'shared';
-      await openStore().moveTenant(1, 'docs', from);
+      await openAdmin().moveTenant(1, 'docs', from);
       const before = await everythingOf(1);
       let outcomes = '';
       for (let dieAt = 1; ; dieAt++) {
         const { client } = dyingClient(local, dieAt, false);
-        const died = await new PulseQdrantClient({ client }).moveTenant(1, 'docs', to).then(
+        const died = await new QdrantAdmin({ client, clock: instantClock }).moveTenant(1, 'docs', to).then(
           () => false,
           () => true,
         );
-        const refusal = await openStore()
+        const refusal = await openAdmin()
           .cancelMove(1, 'docs')
           .catch((error) => error.code);
         const { mode } = (await openStore().describeCollection(1, 'docs'))!;
@@ -348,7 +347,7 @@ describe('cancelMove', () => {
         expect(await everythingOf(1)).toEqual(before);
         expect(await everythingOf(2)).toEqual(before);
         if (!died) break;
-        await openStore().moveTenant(1, 'docs', from);
+        await openAdmin().moveTenant(1, 'docs', from);
       }
       // Taken back at every step until the mark that all has arrived; at the end there is no move any more.
       expect(outcomes).toMatch(new RegExp(`^(in ${from}, ){4,}(too late, ){1,2}in ${to}, $`));
@@ -359,21 +358,23 @@ describe('cancelMove', () => {
     let cancelled: Promise<void> | undefined;
     const { client } = dyingClient(local, 0, true, async () => {
       const { metadata } = (await local.getCollection('client_1_docs')).config;
-      if (metadata.pulse_mover) cancelled ??= openStore().cancelMove(1, 'docs');
+      if (metadata.pulse_mover) cancelled ??= openAdmin().cancelMove(1, 'docs');
       await cancelled;
     });
-    const move = new PulseQdrantClient({ client }).moveTenant(1, 'docs', 'shared');
+    const move = new QdrantAdmin({ client, clock: instantClock }).moveTenant(1, 'docs', 'shared');
     await expect(move).rejects.toMatchObject({ code: 'unavailable', isRetryable: true });
     expect(await local.count('shared_docs', {})).toEqual({ count: 0 });
     await readersSeeEverything();
   });
 
   it('leaves the only copy alone where the shared collection is gone', async () => {
-    await openStore().moveTenant(1, 'docs', 'shared');
+    await openAdmin().moveTenant(1, 'docs', 'shared');
     const { client } = dyingClient(local, 6, true);
-    await expect(new PulseQdrantClient({ client }).moveTenant(1, 'docs', 'collection')).rejects.toThrow();
+    await expect(
+      new QdrantAdmin({ client, clock: instantClock }).moveTenant(1, 'docs', 'collection'),
+    ).rejects.toThrow();
     await local.deleteCollection('shared_docs');
-    await expect(openStore().cancelMove(1, 'docs')).rejects.toMatchObject({ code: 'unsupported_operation' });
+    await expect(openAdmin().cancelMove(1, 'docs')).rejects.toMatchObject({ code: 'unsupported_operation' });
     expect((await local.getCollections()).collections).toContainEqual({ name: 'client_1_docs' });
   });
 });

@@ -1,16 +1,12 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { VectorRecord } from '#src/core/ports/vector-store.js';
 import { LocalQdrantClient } from '#src/vector-stores/local/local-qdrant-client.js';
 import { copyVectorStore } from '#src/vector-stores/qdrant/admin/copy-vector-store.js';
+import { QdrantAdmin } from '#src/vector-stores/qdrant/admin/qdrant-admin.js';
 import { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client.js';
 import type { QdrantClientLike } from '#src/vector-stores/qdrant-api.js';
 import { dyingClient } from '../../helpers/dying-client.js';
-
-// The waits for other processes to notice: here every reader is a new process, that has nothing to forget.
-vi.mock('node:timers/promises', async (importOriginal) => ({
-  ...(await importOriginal<typeof import('node:timers/promises')>()),
-  setTimeout: async () => {},
-}));
+import { instantClock } from '../../helpers/instant-clock.js';
 
 const records: VectorRecord[] = Array.from({ length: 600 }, (_, i) => ({
   recordId: i % 2 ? i : `r${i}`,
@@ -18,7 +14,8 @@ const records: VectorRecord[] = Array.from({ length: 600 }, (_, i) => ({
   metadata: { number: i, nested: { list: [i, null] } },
 }));
 let local: QdrantClientLike;
-const openStore = (): PulseQdrantClient => new PulseQdrantClient({ client: local });
+const openStore = (): PulseQdrantClient => new PulseQdrantClient({ client: local, clock: instantClock });
+const openAdmin = (): QdrantAdmin => new QdrantAdmin(openStore());
 
 beforeEach(async () => {
   local = (await LocalQdrantClient.open({ location: ':memory:' })) as unknown as QdrantClientLike;
@@ -39,7 +36,7 @@ describe('rebuildCollection', () => {
   it.each(['collection', 'shared'] as const)(
     'swaps in a collection of another model, mode %s, again and again',
     async (mode) => {
-      if (mode === 'shared') for (const tenantId of [1, 2]) await openStore().moveTenant(tenantId, 'docs', 'shared');
+      if (mode === 'shared') for (const tenantId of [1, 2]) await openAdmin().moveTenant(tenantId, 'docs', 'shared');
       const name = mode === 'shared' ? 'shared_docs' : 'client_1_docs';
       for (const [generation, space] of [
         [2, 'b'],
@@ -48,8 +45,8 @@ describe('rebuildCollection', () => {
       ] as const) {
         const store = openStore();
         const rebuild = await (mode === 'shared'
-          ? store.rebuildSharedCollection('docs', { vectorSize: 4, embeddingSpace: space })
-          : store.rebuildCollection(1, 'docs', { vectorSize: 4, embeddingSpace: space }));
+          ? new QdrantAdmin(store).rebuildSharedCollection('docs', { vectorSize: 4, embeddingSpace: space })
+          : new QdrantAdmin(store).rebuildCollection(1, 'docs', { vectorSize: 4, embeddingSpace: space }));
         expect(rebuild.collection).toBe(`${name}@${generation}`);
         expect(await store.describeCollection(1, 'docs')).not.toMatchObject({ embeddingSpace: space });
         await rebuild.upsertVectorsBatch(1, rebuilt);
@@ -99,11 +96,14 @@ describe('rebuildCollection', () => {
       };
       const { client, changeCount } = dyingClient(local, dieAt, isBefore, everythingIsThere);
       const attempt = async (store: PulseQdrantClient): Promise<void> => {
-        const rebuild = await store.rebuildCollection(1, 'docs', { vectorSize: 4, embeddingSpace: `space ${dieAt}` });
+        const rebuild = await new QdrantAdmin(store).rebuildCollection(1, 'docs', {
+          vectorSize: 4,
+          embeddingSpace: `space ${dieAt}`,
+        });
         await rebuild.upsertVectorsBatch(1, rebuilt);
         await rebuild.commit();
       };
-      const died = await attempt(new PulseQdrantClient({ client })).then(
+      const died = await attempt(new PulseQdrantClient({ client, clock: instantClock })).then(
         () => false,
         () => true,
       );
@@ -111,7 +111,7 @@ describe('rebuildCollection', () => {
       const { embeddingSpace } = (await openStore().describeCollection(1, 'docs'))!;
       if (embeddingSpace !== `space ${dieAt}`) await attempt(openStore());
       else
-        await openStore()
+        await openAdmin()
           .rebuildCollection(1, 'docs')
           .then((rebuild) => rebuild.abort());
       const description = await openStore().describeCollection(1, 'docs');
@@ -129,7 +129,7 @@ describe('rebuildCollection', () => {
   it('serves readers that looked the collection up before the swap', async () => {
     const reader = openStore();
     await reader.searchSimilar(1, 'docs', [1, 1, 1]);
-    const rebuild = await openStore().rebuildCollection(1, 'docs', options);
+    const rebuild = await openAdmin().rebuildCollection(1, 'docs', options);
     await rebuild.upsertVectorsBatch(1, rebuilt);
     await rebuild.commit();
     expect(await reader.searchSimilar(1, 'docs', [1, 1, 1, 1], { embeddingSpace: 'b', limit: 1 })).toHaveLength(1);
@@ -137,7 +137,7 @@ describe('rebuildCollection', () => {
   });
 
   it('refuses to commit fewer points than there were, and other tenants’ records', async () => {
-    const rebuild = await openStore().rebuildCollection(1, 'docs', options);
+    const rebuild = await openAdmin().rebuildCollection(1, 'docs', options);
     await rebuild.upsertVectorsBatch(1, rebuilt.slice(1));
     await expect(rebuild.commit()).rejects.toMatchObject({ code: 'vector_store_failed' });
     await expect(rebuild.upsertVectorsBatch(2, rebuilt)).rejects.toMatchObject({ code: 'isolation_violated' });
@@ -147,11 +147,11 @@ describe('rebuildCollection', () => {
   });
 
   it('does not go back to an older build that was begun before', async () => {
-    const older = await openStore().rebuildCollection(1, 'docs', options);
-    const same = await openStore().rebuildCollection(1, 'docs', { ...options, resume: true });
+    const older = await openAdmin().rebuildCollection(1, 'docs', options);
+    const same = await openAdmin().rebuildCollection(1, 'docs', { ...options, resume: true });
     await same.upsertVectorsBatch(1, rebuilt);
     await same.commit();
-    const later = await openStore().rebuildCollection(1, 'docs', { ...options, embeddingSpace: 'c' });
+    const later = await openAdmin().rebuildCollection(1, 'docs', { ...options, embeddingSpace: 'c' });
     await later.upsertVectorsBatch(1, rebuilt);
     await later.commit();
     await expect(older.commit({ allowFewer: true })).rejects.toMatchObject({ code: 'unsupported_operation' });
@@ -159,9 +159,9 @@ describe('rebuildCollection', () => {
   });
 
   it('begins with nothing, also where an earlier one was left; that one’s job comes to an end', async () => {
-    const left = await openStore().rebuildCollection(1, 'docs', options);
+    const left = await openAdmin().rebuildCollection(1, 'docs', options);
     await left.upsertVectorsBatch(1, [{ recordId: 'stale', vector: [1, 1, 1, 1] }]);
-    const rebuild = await openStore().rebuildCollection(1, 'docs', { ...options, embeddingSpace: 'x' });
+    const rebuild = await openAdmin().rebuildCollection(1, 'docs', { ...options, embeddingSpace: 'x' });
     await expect(left.upsertVectorsBatch(1, rebuilt)).rejects.toMatchObject({
       upsertedCount: 0,
       cause: { code: 'collection_not_found' },
@@ -174,16 +174,16 @@ describe('rebuildCollection', () => {
   });
 
   it('goes on with one that was left where that is asked for, and only with the same vectors', async () => {
-    const begun = await openStore().rebuildCollection(1, 'docs', options);
+    const begun = await openAdmin().rebuildCollection(1, 'docs', options);
     await begun.upsertVectorsBatch(1, rebuilt.slice(0, 300));
     await expect(
-      openStore().rebuildCollection(1, 'docs', { ...options, embeddingSpace: 'x', resume: true }),
+      openAdmin().rebuildCollection(1, 'docs', { ...options, embeddingSpace: 'x', resume: true }),
     ).rejects.toMatchObject({ code: 'embedding_space_mismatch' });
-    const resumed = await openStore().rebuildCollection(1, 'docs', { ...options, resume: true });
+    const resumed = await openAdmin().rebuildCollection(1, 'docs', { ...options, resume: true });
     await resumed.upsertVectorsBatch(1, rebuilt.slice(300));
     await resumed.commit();
     await readersSeeEverything();
-    await expect(openStore().rebuildCollection(1, 'docs', { resume: true })).rejects.toMatchObject({
+    await expect(openAdmin().rebuildCollection(1, 'docs', { resume: true })).rejects.toMatchObject({
       code: 'collection_not_found',
     });
   });
@@ -201,14 +201,14 @@ describe('rebuildCollection', () => {
       shardNumber: 3,
     });
     const before = (await local.getCollection('client_3_docs')).config;
-    await (await store.rebuildCollection(3, 'docs')).commit();
+    await (await new QdrantAdmin(store).rebuildCollection(3, 'docs')).commit();
     const { config, payload_schema } = await local.getCollection('client_3_docs@2');
     const { metadata: _, ...settings } = config;
     expect(settings).toEqual({ ...settings, ...before, metadata: undefined });
     expect(payload_schema).toMatchObject({ number: { data_type: 'integer' }, title: { data_type: 'text' } });
     expect(await store.describeCollection(3, 'docs')).toMatchObject({ embeddingSpace: 'a', vectorSize: 3 });
     // What is told goes before it, a preset before all of the storage.
-    const changed = await store.rebuildCollection(3, 'docs', {
+    const changed = await new QdrantAdmin(store).rebuildCollection(3, 'docs', {
       preset: 'large',
       hasSparseVectors: false,
       embeddingSpace: null,
@@ -224,16 +224,16 @@ describe('rebuildCollection', () => {
   });
 
   it('wants to be told the embedding space of vectors of another size', async () => {
-    await expect(openStore().rebuildCollection(1, 'docs', { vectorSize: 4 })).rejects.toMatchObject({
+    await expect(openAdmin().rebuildCollection(1, 'docs', { vectorSize: 4 })).rejects.toMatchObject({
       code: 'dimension_mismatch',
       message: expect.stringContaining('embeddingSpace'),
     });
-    const rebuild = await openStore().rebuildCollection(1, 'docs', { vectorSize: 4, embeddingSpace: null });
+    const rebuild = await openAdmin().rebuildCollection(1, 'docs', { vectorSize: 4, embeddingSpace: null });
     await rebuild.abort();
   });
 
   it('reads records as the store does: no further than the signal, and only what can be read', async () => {
-    const rebuild = await openStore().rebuildCollection(1, 'docs', options);
+    const rebuild = await openAdmin().rebuildCollection(1, 'docs', options);
     const controller = new AbortController();
     const reason = new Error('enough');
     async function* waiting() {
@@ -249,7 +249,7 @@ describe('rebuildCollection', () => {
     await openStore().createCollection(3, 'docs', { vectorSize: 3 });
     await local.updateCollection('client_3_docs', { metadata: { pulse_generation: 2 } });
     await openStore().upsertVectorsBatch(3, 'docs', [{ recordId: 1, vector: [1, 0, 0] }]);
-    const rebuild = await openStore().rebuildCollection(3, 'docs');
+    const rebuild = await openAdmin().rebuildCollection(3, 'docs');
     await rebuild.upsertVectorsBatch(3, [{ recordId: 2, vector: [1, 0, 0] }]);
     await rebuild.commit();
     expect(await openStore().getRecords(3, 'docs', [1, 2])).toMatchObject([{ recordId: 2 }]);
@@ -258,34 +258,34 @@ describe('rebuildCollection', () => {
   });
 
   it('waits for a move that was interrupted', async () => {
-    const rebuild = await openStore().rebuildCollection(1, 'docs', options);
+    const rebuild = await openAdmin().rebuildCollection(1, 'docs', options);
     await rebuild.upsertVectorsBatch(1, rebuilt);
     const { client } = dyingClient(local, 4, true);
-    await expect(new PulseQdrantClient({ client }).moveTenant(1, 'docs', 'shared')).rejects.toThrow();
+    await expect(new QdrantAdmin({ client, clock: instantClock }).moveTenant(1, 'docs', 'shared')).rejects.toThrow();
     const refused = { code: 'unavailable', isRetryable: true };
     await expect(rebuild.commit()).rejects.toMatchObject(refused);
-    await expect(openStore().rebuildCollection(1, 'docs')).rejects.toMatchObject(refused);
-    await openStore().cancelMove(1, 'docs');
+    await expect(openAdmin().rebuildCollection(1, 'docs')).rejects.toMatchObject(refused);
+    await openAdmin().cancelMove(1, 'docs');
     await rebuild.commit();
     await readersSeeEverything();
   });
 
   it('leaves a build alone that was committed while another one began', async () => {
-    const first = await openStore().rebuildCollection(1, 'docs', options);
+    const first = await openAdmin().rebuildCollection(1, 'docs', options);
     await first.upsertVectorsBatch(1, rebuilt);
     const { client } = dyingClient(local, 0, true, async () => {
       await first.commit();
     });
-    const second = await new PulseQdrantClient({ client }).rebuildCollection(1, 'docs', options);
+    const second = await new QdrantAdmin({ client, clock: instantClock }).rebuildCollection(1, 'docs', options);
     await readersSeeEverything();
     await second.abort();
     expect(await openStore().describeCollection(1, 'docs')).toMatchObject({ collection: first.collection });
   });
 
   it.each(['drop', 'move'])('cannot take the place of a table that is gone meanwhile, by %s', async (way) => {
-    const rebuild = await openStore().rebuildCollection(1, 'docs', options);
+    const rebuild = await openAdmin().rebuildCollection(1, 'docs', options);
     if (way === 'drop') await openStore().dropCollection(1, 'docs');
-    else await openStore().moveTenant(1, 'docs', 'shared');
+    else await openAdmin().moveTenant(1, 'docs', 'shared');
     await expect(rebuild.commit({ allowFewer: true })).rejects.toMatchObject({ code: 'collection_not_found' });
   });
 });
@@ -294,19 +294,21 @@ describe('rebuildSharedCollection', () => {
   const all = { vectorSize: 3, embeddingSpace: 'a' };
 
   beforeEach(async () => {
-    for (const tenantId of [1, 2]) await openStore().moveTenant(tenantId, 'docs', 'shared');
+    for (const tenantId of [1, 2]) await openAdmin().moveTenant(tenantId, 'docs', 'shared');
   });
 
   it('is not to be had in a tenant’s name', async () => {
     const refusal = { code: 'unsupported_operation', message: expect.stringContaining('rebuildSharedCollection') };
-    await expect(openStore().rebuildCollection(1, 'docs')).rejects.toMatchObject(refusal);
+    await expect(openAdmin().rebuildCollection(1, 'docs')).rejects.toMatchObject(refusal);
     const store = new PulseQdrantClient({ url: 'http://127.0.0.1:1', apiKeyForTenant: () => 'a key' });
-    await expect(store.rebuildSharedCollection('docs')).rejects.toMatchObject({ code: 'unsupported_operation' });
-    await expect(openStore().rebuildSharedCollection('notes')).rejects.toMatchObject({ code: 'collection_not_found' });
+    await expect(new QdrantAdmin(store).rebuildSharedCollection('docs')).rejects.toMatchObject({
+      code: 'unsupported_operation',
+    });
+    await expect(openAdmin().rebuildSharedCollection('notes')).rejects.toMatchObject({ code: 'collection_not_found' });
   });
 
   it('is committed only with all points of each tenant, unless fewer are allowed', async () => {
-    const rebuild = await openStore().rebuildSharedCollection('docs', all);
+    const rebuild = await openAdmin().rebuildSharedCollection('docs', all);
     await rebuild.upsertVectorsBatch(2, records.slice(1));
     const more = Array.from({ length: 2 * records.length }, (_, i) => ({ recordId: `more${i}`, vector: [1, i, 0] }));
     await rebuild.upsertVectorsBatch(1, more);
@@ -317,10 +319,10 @@ describe('rebuildSharedCollection', () => {
   });
 
   it.each(['drop', 'move'])('does not bring back the points of a tenant that left meanwhile, by %s', async (way) => {
-    const rebuild = await openStore().rebuildSharedCollection('docs', all);
+    const rebuild = await openAdmin().rebuildSharedCollection('docs', all);
     for (const tenantId of [1, 2]) await rebuild.upsertVectorsBatch(tenantId, records);
     if (way === 'drop') await openStore().dropCollection(2, 'docs');
-    else await openStore().moveTenant(2, 'docs', 'collection');
+    else await openAdmin().moveTenant(2, 'docs', 'collection');
     await rebuild.commit();
     const { hits } = await local.facet('shared_docs', { key: 'client_id', exact: true });
     expect(hits).toEqual([{ value: '1', count: records.length }]);
@@ -331,15 +333,15 @@ describe('dropCollection', () => {
   it.each([true, false])('goes on where it died, at whichever step (before it: %s)', async (isBefore) => {
     for (let dieAt = 1; ; dieAt++) {
       await openStore().createCollection(3, 'docs', { vectorSize: 3 });
-      const first = await openStore().rebuildCollection(3, 'docs');
+      const first = await openAdmin().rebuildCollection(3, 'docs');
       await first.upsertVectorsBatch(3, records);
       await first.commit();
-      const second = await openStore().rebuildCollection(3, 'docs');
+      const second = await openAdmin().rebuildCollection(3, 'docs');
       await second.upsertVectorsBatch(3, records);
       const namesOf = async (): Promise<string[]> =>
         (await local.getCollections()).collections.map(({ name }) => name).filter((name) => name.includes('_3_'));
       const { client } = dyingClient(local, dieAt, isBefore);
-      const died = await new PulseQdrantClient({ client }).dropCollection(3, 'docs').then(
+      const died = await new PulseQdrantClient({ client, clock: instantClock }).dropCollection(3, 'docs').then(
         () => false,
         () => true,
       );
@@ -352,7 +354,7 @@ describe('dropCollection', () => {
   });
 
   it('removes builds that nothing leads to', async () => {
-    const rebuild = await openStore().rebuildCollection(1, 'docs');
+    const rebuild = await openAdmin().rebuildCollection(1, 'docs');
     await local.deleteCollection('client_1_docs');
     await openStore().dropCollection(1, 'docs');
     expect((await local.getCollections()).collections).toEqual([{ name: 'client_2_docs' }]);
@@ -360,11 +362,13 @@ describe('dropCollection', () => {
   });
 
   it('removes the copy of a move that was interrupted before what serves', async () => {
-    await openStore().moveTenant(1, 'docs', 'shared');
+    await openAdmin().moveTenant(1, 'docs', 'shared');
     const mover = dyingClient(local, 6, false);
-    await expect(new PulseQdrantClient({ client: mover.client }).moveTenant(1, 'docs', 'collection')).rejects.toThrow();
+    await expect(
+      new QdrantAdmin({ client: mover.client, clock: instantClock }).moveTenant(1, 'docs', 'collection'),
+    ).rejects.toThrow();
     const { client } = dyingClient(local, 1, false);
-    await expect(new PulseQdrantClient({ client }).dropCollection(1, 'docs')).rejects.toThrow();
+    await expect(new PulseQdrantClient({ client, clock: instantClock }).dropCollection(1, 'docs')).rejects.toThrow();
     await readersSeeEverything();
     await openStore().dropCollection(1, 'docs');
     expect(await openStore().listCollections(1)).toEqual([]);

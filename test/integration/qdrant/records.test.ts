@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { VectorRecord } from '#src/core/ports/vector-store.js';
+import { QdrantAdmin } from '#src/vector-stores/qdrant/admin/qdrant-admin.js';
 import type { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client.js';
 import { storesUnderTest, tenantSequence } from '../../helpers/qdrant-server.js';
 
@@ -369,7 +370,10 @@ for (const { name, open, clean } of storesUnderTest('records of PulseQdrantClien
       await store.createCollection(tenantId, 'docs', { vectorSize: 3, embeddingSpace: 'a' });
       await store.upsertVectorsBatch(tenantId, 'docs', [{ recordId: 1, vector: [1, 0, 0] }]);
       for (const embeddingSpace of ['b', 'c']) {
-        const rebuild = await store.rebuildCollection(tenantId, 'docs', { vectorSize: 2, embeddingSpace });
+        const rebuild = await new QdrantAdmin(store).rebuildCollection(tenantId, 'docs', {
+          vectorSize: 2,
+          embeddingSpace,
+        });
         await rebuild.upsertVectorsBatch(tenantId, [{ recordId: 1, vector: [0, 1] }]);
         expect(await store.describeCollection(tenantId, 'docs')).not.toMatchObject({ embeddingSpace });
         await rebuild.commit();
@@ -391,7 +395,7 @@ for (const { name, open, clean } of storesUnderTest('records of PulseQdrantClien
         records.map(({ sparseVector: _, ...record }) => record),
       );
       for (const to of ['shared', 'collection'] as const) {
-        expect(await store.moveTenant(tenantId, table, to)).toBe(30);
+        expect(await new QdrantAdmin(store).moveTenant(tenantId, table, to)).toBe(30);
         expect(await store.describeCollection(tenantId, table)).toMatchObject({
           mode: to,
           pointCount: 30,
@@ -407,7 +411,7 @@ for (const { name, open, clean } of storesUnderTest('records of PulseQdrantClien
       await store.createCollection(tenantId, 'docs', { vectorSize: 3 });
       const load = (): Promise<string[]> =>
         store.upsertVectorsBatch(tenantId, 'docs', [{ recordId: 1, vector: [1, 0, 0] }]);
-      expect(await store.bulkLoad(tenantId, 'docs', load)).toHaveLength(1);
+      expect(await new QdrantAdmin(store).bulkLoad(tenantId, 'docs', load)).toHaveLength(1);
       expect(await store.countRecords(tenantId, 'docs')).toBe(1);
     });
 

@@ -27,7 +27,12 @@ export async function bulkLoad<Value>(
     setMetadata(
       connection,
       collection,
-      { pulse_bulk_load: { indexing_threshold: before, until: new Date(connection.clock.date() + leaseMs).toISOString() } },
+      {
+        pulse_bulk_load: {
+          indexing_threshold: before,
+          until: new Date(connection.clock.date() + leaseMs).toISOString(),
+        },
+      },
       undefined,
     );
   const end = (): Promise<void> => endBulkLoad(connection, collection, before);
@@ -49,4 +54,3 @@ export async function bulkLoad<Value>(
     clearInterval(timer);
   }
 }
-

@@ -1,7 +1,7 @@
 import type { SparseVector } from '../../../core/ports/vector-store.js';
 import { isAiProviderError, VectorStoreError } from '../../../errors.js';
 import type { QdrantPoint } from '../../qdrant-api.js';
-import { type Collection } from '../collections/collection.js';
+import type { Collection } from '../collections/collection.js';
 import { sparseVectorName } from '../collections/options.js';
 import { readPage } from '../records/read-records.js';
 import { type CheckedRecord, checkRecord } from '../records/record-checks.js';

@@ -1,5 +1,5 @@
 import { AiProviderError } from '../../../errors.js';
-import { type Collection } from '../collections/collection.js';
+import type { Collection } from '../collections/collection.js';
 import {
   type CheckedCollectionOptions,
   checkCollectionOptions,

@@ -37,7 +37,12 @@ export function findShared({ catalog, tenantId, tableName, signal }: Move): Prom
  * Marks the tenant's own collection as moving, by this call. Of two calls at the same time the later one goes on: the other would compare with a
  * source that is gone, and delete what was written after the move.
  */
-export async function claim(move: Move, own: Collection, shared: Collection | undefined, to: CollectionMode): Promise<Claim> {
+export async function claim(
+  move: Move,
+  own: Collection,
+  shared: Collection | undefined,
+  to: CollectionMode,
+): Promise<Claim> {
   const { connection, catalog, signal } = move;
   const mover = randomUUID();
   const latest = await catalog.read(own.scope, signal);

@@ -1,7 +1,7 @@
+import { scopeOf } from '../collections/builds.js';
 import { catalogAgeMs } from '../collections/catalog.js';
 import { type Collection, collectionNotFound } from '../collections/collection.js';
 import { createIfAbsent, requireNoPoints } from '../collections/create-collection.js';
-import { scopeOf } from '../collections/builds.js';
 import { deleteBuilds, deleteTenant } from '../collections/drop-collection.js';
 import { movedTo, movingTo, noMove } from '../collections/metadata.js';
 import { checkCollectionOptions } from '../collections/options.js';
@@ -111,7 +111,10 @@ async function copyAndArrive(
   options: CopyOptions,
 ): Promise<number> {
   const { connection, signal } = move;
-  const ends = [{ connection, collection: source }, { connection, collection: target }] as const;
+  const ends = [
+    { connection, collection: source },
+    { connection, collection: target },
+  ] as const;
   await claimed.require();
   const count = await copyPoints(...ends, { ...options, mayGoOn: claimed.require });
   await claimed.require();

@@ -1,7 +1,7 @@
 import { VectorStoreError } from '../../../errors.js';
 import { buildsOf, deleteBuild } from '../collections/builds.js';
+import type { CollectionCatalog } from '../collections/catalog.js';
 import { type Collection, requireDimension, requireSpace } from '../collections/collection.js';
-import { type CollectionCatalog } from '../collections/catalog.js';
 import { createIfAbsent } from '../collections/create-collection.js';
 import type { CheckedCollectionOptions } from '../collections/options.js';
 import { collectionName, generationOf } from '../tenancy/naming.js';

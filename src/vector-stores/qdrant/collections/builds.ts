@@ -31,7 +31,8 @@ export async function collectionNames(
 }
 
 export function buildsAmong(names: readonly string[], plainName: string): string[] {
-  const isBuild = (name: string): boolean => name.startsWith(`${plainName}@`) && /^[0-9]+$/.test(name.slice(plainName.length + 1));
+  const isBuild = (name: string): boolean =>
+    name.startsWith(`${plainName}@`) && /^[0-9]+$/.test(name.slice(plainName.length + 1));
   return names.filter((name) => name === plainName || isBuild(name));
 }
 

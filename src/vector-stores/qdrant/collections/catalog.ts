@@ -8,8 +8,8 @@ import { invalidResponse } from '../wire/qdrant-errors.js';
 import { buildsAmong, collectionNames, scopeOf } from './builds.js';
 import { type Collection, collectionNotFound, isNotFound, isSamePlace, requireWritable } from './collection.js';
 import { Confirmations } from './confirmations.js';
-import { readMetadata } from './metadata.js';
 import { isSettled, locate } from './locate.js';
+import { readMetadata } from './metadata.js';
 
 /** How long a reader believes what it knows of a table, in milliseconds. No write depends on it: those look again before they count. */
 export const catalogAgeMs = 2_000;
@@ -201,7 +201,11 @@ export class CollectionCatalog {
   }
 
   /** The name of a build, which was asked for by its name or by an alias. Only one that was restored from a snapshot has another. */
-  async #ownNameOf(scope: TenantScope, generation: number | undefined, signal: AbortSignal | undefined): Promise<string> {
+  async #ownNameOf(
+    scope: TenantScope,
+    generation: number | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<string> {
     if (generation === undefined || generationOf(scope.collection) === generation) return scope.collection;
     const plainName = collectionName(scope.tenantId, scope.tableName, scope.mode);
     const collection = `${plainName}@${generation}`;
@@ -233,7 +237,11 @@ export class CollectionCatalog {
   }
 
   /** The newest committed build to which no name leads: a snapshot of a collection holds no alias, and a restored server may lack them. */
-  async #findCommitted(tenantId: number, tableName: string, signal: AbortSignal | undefined): Promise<Collection | undefined> {
+  async #findCommitted(
+    tenantId: number,
+    tableName: string,
+    signal: AbortSignal | undefined,
+  ): Promise<Collection | undefined> {
     const names = await collectionNames(this.#connection, { tenantId, collection: `*_${tableName}` }, signal);
     for (const mode of ['collection', 'shared'] as const) {
       const scope = scopeOf(tenantId, tableName, mode);

@@ -2,8 +2,8 @@ import type { CollectionDescription } from '../../../core/ports/vector-store.js'
 import { requireTenantId } from '../../../internal/validate.js';
 import { type CollectionMode, parseCollectionName } from '../tenancy/naming.js';
 import type { QdrantConnection } from '../wire/connection.js';
+import type { CollectionCatalog } from './catalog.js';
 import { type Collection, isForeign, isNotFound } from './collection.js';
-import { type CollectionCatalog } from './catalog.js';
 import { indexesOf } from './payload-indexes.js';
 import { countRecords } from './point-counts.js';
 

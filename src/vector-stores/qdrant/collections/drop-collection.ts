@@ -1,7 +1,7 @@
 import { type TenantScope, tenantFilter } from '../tenancy/tenant-scope.js';
 import type { QdrantConnection } from '../wire/connection.js';
 import { buildsOf, deleteBuild, scopeOf } from './builds.js';
-import { type CollectionCatalog } from './catalog.js';
+import type { CollectionCatalog } from './catalog.js';
 
 /**
  * Removes all of a tenant's table: its own collection with all its builds, and its points in a shared one and in the builds of that; never

@@ -8,7 +8,8 @@ const defaultIndexingThreshold = 10_000;
 /** Restores what a bulk load had set that is over or was interrupted. */
 export async function restoreAfterBulkLoad(connection: QdrantConnection, collection: Collection): Promise<void> {
   const mark = collection.metadata?.pulse_bulk_load;
-  if (mark && Date.parse(mark.until) < connection.clock.date()) await endBulkLoad(connection, collection, mark.indexing_threshold);
+  if (mark && Date.parse(mark.until) < connection.clock.date())
+    await endBulkLoad(connection, collection, mark.indexing_threshold);
 }
 
 export async function endBulkLoad(

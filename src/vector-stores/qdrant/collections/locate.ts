@@ -1,6 +1,6 @@
+import type { CollectionMode } from '../tenancy/naming.js';
 import type { Collection } from './collection.js';
 import { type CollectionMetadata, movedTo, movingTo } from './metadata.js';
-import type { CollectionMode } from '../tenancy/naming.js';
 
 // Where a table is, from what its collections say about themselves. Nothing here asks the server.
 

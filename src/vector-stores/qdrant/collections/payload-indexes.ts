@@ -3,7 +3,7 @@ import { VectorStoreError } from '../../../errors.js';
 import type { QdrantPoint } from '../../qdrant-api.js';
 import { tenantFilter } from '../tenancy/tenant-scope.js';
 import type { QdrantConnection } from '../wire/connection.js';
-import { type Collection } from './collection.js';
+import type { Collection } from './collection.js';
 import { mayHoldPlatformPoints } from './metadata.js';
 import type { PayloadIndexType } from './options.js';
 

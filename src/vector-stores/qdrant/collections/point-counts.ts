@@ -36,9 +36,7 @@ export async function countRecords(
 ): Promise<number> {
   const request = { operation: 'counting', scope, signal };
   const body = { filter: tenantFilter(scope, filter), exact: true };
-  const { count } = await connection.request(request, (client) =>
-    client.count(scope.collection, body),
-  );
+  const { count } = await connection.request(request, (client) => client.count(scope.collection, body));
   if (typeof count !== 'number') throw invalidResponse(connection.describe(request), 'a count');
   return count;
 }
@@ -56,7 +54,12 @@ export async function requireNoStrays(
 ): Promise<void> {
   const owners = scope.mode === 'shared' ? await ownersOf(connection, scope.collection, signal) : [scope.tenantId];
   if (owners === undefined) return;
-  const body = { filter: othersFilter(scope.mode, owners), limit: maxNamedPoints, with_payload: false, with_vector: false };
+  const body = {
+    filter: othersFilter(scope.mode, owners),
+    limit: maxNamedPoints,
+    with_payload: false,
+    with_vector: false,
+  };
   const { points } = await connection.request({ operation: 'looking for stray points', scope, signal }, (client) =>
     client.scroll(scope.collection, body),
   );

@@ -75,9 +75,7 @@ export async function readPage(
     with_payload: read.payloadKeys === undefined ? true : { include: read.payloadKeys },
     with_vector: read.withVectors,
   };
-  const response = await connection.request(request, (client) =>
-    client.scroll(scope.collection, body),
-  );
+  const response = await connection.request(request, (client) => client.scroll(scope.collection, body));
   if (!Array.isArray(response.points)) throw invalidResponse(connection.describe(request), 'points');
   return { points: response.points, nextOffset: response.next_page_offset ?? undefined };
 }
@@ -166,9 +164,7 @@ export async function countValues(
 ): Promise<FacetValue[]> {
   const request = { operation: 'counting values', scope, signal };
   const body = { key: field, filter: tenantFilter(scope, options.filter), limit: options.limit, exact: true };
-  const { hits } = await connection.request(request, (client) =>
-    client.facet(scope.collection, body),
-  );
+  const { hits } = await connection.request(request, (client) => client.facet(scope.collection, body));
   if (!Array.isArray(hits)) throw invalidResponse(connection.describe(request), 'values');
   return hits.map(({ value, count }) => ({ value: value as FacetValue['value'], count }));
 }

@@ -1,4 +1,4 @@
-import { type Collection } from '../collections/collection.js';
+import type { Collection } from '../collections/collection.js';
 import { mayHoldPlatformPoints } from '../collections/metadata.js';
 import { pointId } from '../tenancy/naming.js';
 import { type QdrantCondition, tenantFilter } from '../tenancy/tenant-scope.js';

@@ -17,8 +17,8 @@ import type { TenantScope } from '../tenancy/tenant-scope.js';
 import type { QdrantConnection } from '../wire/connection.js';
 import { Batch } from '../wire/request-batches.js';
 import type { ToWireVector } from '../wire/vectors.js';
-import { deletePoints, deleteReplaced } from './record-points.js';
 import { type CheckedRecord, checkAsTheyCome, checkRecords, requireIterable } from './record-checks.js';
+import { deletePoints, deleteReplaced } from './record-points.js';
 
 /** More than four at once gain nothing: JSON.stringify on this side is what takes the time. */
 const concurrentRequests = 4;

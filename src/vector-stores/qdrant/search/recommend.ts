@@ -1,8 +1,8 @@
 import { requireRecordId } from '../../../core/index/check-record.js';
 import { InvalidInputError } from '../../../errors.js';
-import { type Collection } from '../collections/collection.js';
-import { recordCondition } from '../records/record-points.js';
+import type { Collection } from '../collections/collection.js';
 import { readByRecordIds } from '../records/read-records.js';
+import { recordCondition } from '../records/record-points.js';
 import type { QdrantConnection } from '../wire/connection.js';
 import { denseVectorOf, hasDirection } from '../wire/vectors.js';
 import { searchSimilar, type VectorHit } from './search.js';

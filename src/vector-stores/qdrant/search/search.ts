@@ -1,8 +1,7 @@
 import type { SimilarRecord } from '../../../core/ports/vector-store.js';
 import type { QdrantPoint, QdrantRequest } from '../../qdrant-api.js';
-import { type Collection, requireDimension } from '../collections/collection.js';
+import { type Collection, requireDimension, requireSparseSupport, termCorpus } from '../collections/collection.js';
 import { sparseVectorName } from '../collections/options.js';
-import { requireSparseSupport, termCorpus } from '../collections/collection.js';
 import { requireOwnPayload } from '../tenancy/payload.js';
 import { type TenantScope, tenantFilter } from '../tenancy/tenant-scope.js';
 import type { QdrantConnection } from '../wire/connection.js';
@@ -107,17 +106,17 @@ export async function searchHybrid(
   const corpus = await termCorpus(connection, collection, signal);
   const response = await connection.request({ operation: 'hybrid search', scope, signal }, (client, toWire) =>
     client.query(scope.collection, {
-        prefetch: [
-          { query: toWire(search.vector), filter, limit: hybridDepth, params: searchParams(collection, search) },
-          corpus === undefined ? sparse : { ...sparse, params: { idf: { corpus } } },
-        ],
-        query: { fusion: search.fusion },
-        filter,
-        limit: search.limit,
-        offset: search.offset,
-        with_payload: true,
-        with_vector: search.withVectors,
-      }),
+      prefetch: [
+        { query: toWire(search.vector), filter, limit: hybridDepth, params: searchParams(collection, search) },
+        corpus === undefined ? sparse : { ...sparse, params: { idf: { corpus } } },
+      ],
+      query: { fusion: search.fusion },
+      filter,
+      limit: search.limit,
+      offset: search.offset,
+      with_payload: true,
+      with_vector: search.withVectors,
+    }),
   );
   return toHits(connection, scope, response);
 }

@@ -45,6 +45,11 @@ export function tenantFilter(
  * The filter of all points but those of some tenants: for operators, who have to know of a point that no tenant would find before they delete
  * the collection that it is in. Never part of a tenant's request.
  */
-export function othersFilter(mode: CollectionMode, tenantIds: readonly number[]): { readonly must_not: QdrantCondition[] } {
-  return { must_not: [{ key: 'client_id', match: { any: tenantIds.map((tenantId) => tenantValue({ tenantId, mode })) } }] };
+export function othersFilter(
+  mode: CollectionMode,
+  tenantIds: readonly number[],
+): { readonly must_not: QdrantCondition[] } {
+  return {
+    must_not: [{ key: 'client_id', match: { any: tenantIds.map((tenantId) => tenantValue({ tenantId, mode })) } }],
+  };
 }
