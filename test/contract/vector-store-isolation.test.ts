@@ -108,6 +108,8 @@ describe('the isolation suite has teeth', () => {
           const local = await LocalQdrantClient.open({ location: ':memory:' });
           const client = new Proxy(local as unknown as QdrantClientLike, {
             get(target, key) {
+              // A client for one caller would not be seen.
+              if (key === 'forCaller') return undefined;
               const value = Reflect.get(target, key, target);
               if (typeof value !== 'function') return value;
               if (key !== method) return value.bind(target);

@@ -78,6 +78,10 @@ export class StubQdrantServer {
     };
     this.requests.push(request);
     if (this.intercept(request, response, incoming.socket)) return;
+    if (request.path === '/collections') {
+      const collections = [...this.collections.keys()].map((name) => ({ name }));
+      return sendJson(response, 200, { result: { collections }, status: 'ok', time: 0 });
+    }
     if (request.path === '/') return sendJson(response, 200, { title: 'stub', version: '1.19.0' });
     const { status, result, error } = this.#answer(request);
     sendJson(

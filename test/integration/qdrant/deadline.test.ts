@@ -7,20 +7,23 @@ const timeoutMs = 500;
 let client: QdrantClientLike;
 /** How long each request takes: less than the deadline, and two of them more. */
 let requestMs: number;
+/** The same for lookups, several of which are asked at once. */
+let lookupMs: number;
 
 /** It knows nothing of the collection yet, so that each call asks for it first. */
 const open = (): PulseQdrantClient => new PulseQdrantClient({ client, timeoutMs });
 
 beforeEach(async () => {
-  requestMs = 0;
-  client = await interceptedClient(async (_method, _values, goOn) => {
-    if (requestMs > 0) await vi.advanceTimersByTimeAsync(requestMs);
+  requestMs = lookupMs = 0;
+  client = await interceptedClient(async (method, _values, goOn) => {
+    const ms = method === 'getCollection' ? lookupMs : requestMs;
+    if (ms > 0) await vi.advanceTimersByTimeAsync(ms);
     return goOn();
   });
   await open().createCollection(7, 'docs', { vectorSize: 2, payloadIndexes: { lang: 'keyword' } });
   await open().upsertVectorsBatch(7, 'docs', [{ recordId: 1, vector: [1, 0], metadata: { lang: 'de' } }]);
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-  requestMs = 300;
+  requestMs = lookupMs = 300;
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -56,12 +59,13 @@ describe('timeoutMs', () => {
   });
 
   it('is for each request of an upsert', async () => {
+    lookupMs = 0;
     const ids = await open().upsertVectorsBatch(7, 'docs', [{ recordId: 2, vector: [1, 0] }]);
     expect(ids).toHaveLength(1);
   });
 
   it('is for each page of a listing', async () => {
-    requestMs = 0;
+    requestMs = lookupMs = 0;
     const records = Array.from({ length: 600 }, (_, i) => ({ recordId: i, vector: [1, i] }));
     await open().upsertVectorsBatch(7, 'docs', records);
     // The description and the first page, then two more pages.

@@ -124,15 +124,24 @@ describe('the signal of a call', () => {
     const controller = new AbortController();
     const reason = new Error('enough');
     let ended: unknown;
-    const client = await interceptedClient((asked, values, goOn) => {
+    let signal: AbortSignal | undefined;
+    const engine = await interceptedClient((asked, _, goOn) => {
       if (asked !== method) return goOn();
       return new Promise(() => {
-        const { signal } = values[2] as { signal: AbortSignal };
-        signal.addEventListener('abort', () => {
-          ended = signal.reason;
+        signal!.addEventListener('abort', () => {
+          ended = signal!.reason;
         });
         setImmediate(() => controller.abort(reason));
       });
+    });
+    // As the engine in this process, which ends its scans with the signal.
+    const forCaller: QdrantClientLike['forCaller'] = (caller) => {
+      expect(caller.fairnessKey).toBe(7);
+      signal = caller.signal;
+      return engine;
+    };
+    const client = new Proxy(engine, {
+      get: (target, key) => (key === 'forCaller' ? forCaller : Reflect.get(target, key, target)),
     });
     const store = new PulseQdrantClient({ client });
     await store.createCollection(7, 'docs', { vectorSize: 2, payloadIndexes: { a: 'integer' } });

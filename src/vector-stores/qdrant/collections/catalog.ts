@@ -231,7 +231,7 @@ export class CollectionCatalog {
     try {
       return await this.read(scope, signal);
     } catch (error) {
-      if (this.#connection.hasTenantKeys && error instanceof VectorStoreError && error.status === 403) return undefined;
+      if (this.#connection.hasTenantKeys && isRefused(error)) return undefined;
       throw error;
     }
   }
@@ -242,7 +242,12 @@ export class CollectionCatalog {
     tableName: string,
     signal: AbortSignal | undefined,
   ): Promise<Collection | undefined> {
-    const names = await collectionNames(this.#connection, { tenantId, collection: `*_${tableName}` }, signal);
+    const listing = { tenantId, collection: `client_${tenantId}_${tableName}@*` };
+    const names = await collectionNames(this.#connection, listing, signal).catch((error: unknown) => {
+      // A key, or a proxy, may let nobody list collections.
+      if (isNotFound(error) || isRefused(error)) return [];
+      throw error;
+    });
     for (const mode of ['collection', 'shared'] as const) {
       const scope = scopeOf(tenantId, tableName, mode);
       const builds = buildsAmong(names, scope.collection).filter((name) => name !== scope.collection);
@@ -302,6 +307,10 @@ export class CollectionCatalog {
     if (this.#known.size >= maxKnown) this.#known.delete(this.#known.keys().next().value!);
     this.#known.set(key, known);
   }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof VectorStoreError && error.status === 403;
 }
 
 function mayBeOutdated(error: unknown): boolean {
