@@ -96,6 +96,13 @@ export const isolationCases: Readonly<Record<string, IsolationCase>> = {
     run: async (store, { tenantId, tableName, recordIds }) =>
       store.readStored!(tenantId, tableName, recordIds, { withVectors: true }),
   },
+  listStored: {
+    run: async (store, { tenantId, tableName }) => {
+      const contents: unknown[] = [];
+      for await (const content of store.listStored!(tenantId, tableName)) contents.push(content);
+      return contents;
+    },
+  },
   listRecords: {
     run: async (store, { tenantId, tableName, filter }) => {
       const records: unknown[] = [];

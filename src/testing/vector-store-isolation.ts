@@ -324,7 +324,9 @@ async function settled(call: Promise<unknown>): Promise<unknown> {
 function tellingOf(method: string, result: unknown): unknown {
   if (method === 'describeCollection') return { ...(result as object), status: undefined };
   if (method === 'listCollections') return (result as object[]).map((table) => ({ ...table, status: undefined }));
-  const isUnordered = ['getRecords', 'listRecords', 'readStored', 'countValues', 'searchGroups'].includes(method);
+  const isUnordered = ['getRecords', 'listRecords', 'listStored', 'readStored', 'countValues', 'searchGroups'].includes(
+    method,
+  );
   return isUnordered ? (result as unknown[]).map((entry) => JSON.stringify(entry)).toSorted() : result;
 }
 
