@@ -14,6 +14,8 @@ export interface Consumer {
   readonly folder: string;
   /** Runs a file of the folder in a process of its own and returns what it printed. */
   node(file: string, ...flags: string[]): Promise<string>;
+  /** The same, with variables in the environment. */
+  nodeWith(env: Readonly<Record<string, string>>, file: string): Promise<string>;
   /** Type-checks with the declarations of the installed package; returns the compiler's complaints. */
   typeCheck(...flags: string[]): Promise<string>;
   /** Makes packages of this repository's node_modules resolvable, as if they were installed. */
@@ -49,6 +51,8 @@ export async function installPackedPackage(packages: Readonly<Record<string, str
     folder,
     node: async (file, ...flags) =>
       (await run(process.execPath, [...flags, join(folder, file)], { cwd: folder })).stdout,
+    nodeWith: async (env, file) =>
+      (await run(process.execPath, [join(folder, file)], { cwd: folder, env: { ...process.env, ...env } })).stdout,
     typeCheck: async (...flags) => {
       const compiler = join(repositoryRoot, 'node_modules', 'typescript', 'bin', 'tsc');
       try {

