@@ -2,17 +2,17 @@ export type { CallTags } from './core/calls/call.js';
 
 export type { EmbeddingCacheOptions } from './core/calls/embedding-reuse.js';
 
-export {
-  HybridProviderManager,
-  type HybridProviderManagerOptions,
-  type IntegrationHealth,
-  type IntegrationSummary,
-  type ManagedEmbeddingOptions,
-  type ManagedEmbeddingResult,
-  type ManagedTextOptions,
-  type ManagedTextResult,
-  type Provenance,
-} from './core/calls/hybrid-provider-manager.js';
+export { HybridProviderManager } from './core/calls/hybrid-provider-manager.js';
+export type {
+  HybridProviderManagerOptions,
+  IntegrationHealth,
+  IntegrationSummary,
+  ManagedEmbeddingOptions,
+  ManagedEmbeddingResult,
+  ManagedTextOptions,
+  ManagedTextResult,
+  Provenance,
+} from './core/calls/managed-options.js';
 export type { BudgetEvent } from './core/cost/budget.js';
 export type { BudgetOptions } from './core/cost/budget-limits.js';
 export type { UsageCounts, UsageDeadLetter } from './core/cost/usage-outbox.js';

@@ -1,4 +1,4 @@
-import type { ManagedEmbeddingResult } from '#src/core/calls/hybrid-provider-manager.js';
+import type { ManagedEmbeddingResult } from '#src/core/calls/managed-options.js';
 import type { ReadSyncPage, SyncRecord } from '#src/core/index/sync-source.js';
 import { VectorIndex } from '#src/core/index/vector-index.js';
 import type { SyncStore } from '#src/core/ports/sync-store.js';

@@ -1,4 +1,5 @@
-import type { HybridProviderManager, Provenance } from '../../core/calls/hybrid-provider-manager.js';
+import type { HybridProviderManager } from '../../core/calls/hybrid-provider-manager.js';
+import type { Provenance } from '../../core/calls/managed-options.js';
 import type { CallPurpose } from '../../core/ports/call-options.js';
 import type { EmbeddingInputType } from '../../core/ports/embedding-provider.js';
 import type { TaskTier } from '../../core/routing/task-complexity.js';

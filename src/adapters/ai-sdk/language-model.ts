@@ -1,4 +1,4 @@
-import type { ManagedTextResult } from '../../core/calls/hybrid-provider-manager.js';
+import type { ManagedTextResult } from '../../core/calls/managed-options.js';
 import type { TextChunk } from '../../core/ports/text-provider.js';
 import { type AiSdkProviderOptions, callContext, providerName, toMetadata } from './call-context.js';
 import { toMessages, toTextOptions } from './prompt.js';

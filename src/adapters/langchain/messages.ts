@@ -1,5 +1,5 @@
 import { AIMessage, type AIMessageChunk, type BaseMessage, type ToolMessage } from '@langchain/core/messages';
-import type { ManagedTextResult } from '../../core/calls/hybrid-provider-manager.js';
+import type { ManagedTextResult } from '../../core/calls/managed-options.js';
 import type { TextMessage } from '../../core/ports/text-provider.js';
 import { InvalidInputError } from '../../errors.js';
 

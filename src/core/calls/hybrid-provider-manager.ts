@@ -10,181 +10,44 @@ import { requireKnownKeys } from '../../internal/known-keys.js';
 import { leavableGenerator } from '../../internal/leavable-generator.js';
 import { rejectOnAbort } from '../../internal/reject-on-abort.js';
 import { describeValue, requireMethods, requirePrompt, requireTexts } from '../../internal/validate.js';
-import { type BudgetEvent, Budgets } from '../cost/budget.js';
+import { Budgets } from '../cost/budget.js';
 import { type BudgetOptions, limitsOfOptions } from '../cost/budget-limits.js';
-import type { UsageCounts } from '../cost/usage-outbox.js';
 import { embeddingSpaceId, mayProduceSpace } from '../embedding-space.js';
 import type { CallOptions, ProviderCallOptions } from '../ports/call-options.js';
-import type { EmbeddingOptions, EmbeddingResult, ProviderHealth } from '../ports/embedding-provider.js';
+import type { EmbeddingResult, ProviderHealth } from '../ports/embedding-provider.js';
 import { type Logger, toLogger } from '../ports/logger.js';
 import type { Operation } from '../ports/provider-kind.js';
 import type { StandardSchema } from '../ports/standard-schema.js';
-import type { TextChunk, TextOptions, TextPrompt, TextResult } from '../ports/text-provider.js';
-import { type CallPlan, CallPlanner, estimateTokens, type ProviderChoice, settle } from '../routing/call-plan.js';
+import type { TextChunk, TextOptions, TextPrompt } from '../ports/text-provider.js';
+import { type CallPlan, CallPlanner, estimateTokens, settle } from '../routing/call-plan.js';
 import type { Candidate } from '../routing/candidate.js';
-import type { CircuitBreakerOptions } from '../routing/circuit-breaker.js';
 import { defaultLocalIntegration } from '../routing/default-local-integration.js';
 import { type Served, withFailover } from '../routing/failover.js';
-import type { Policy, PolicyName } from '../routing/policy.js';
 import type { ProviderFactory } from '../routing/provider-factory.js';
-import { type CircuitHealth, type Pass, ProviderGate } from '../routing/provider-gate.js';
-import { Call, type CallDescription } from './call.js';
+import { type Pass, ProviderGate } from '../routing/provider-gate.js';
+import { Call } from './call.js';
 import { Coalescing } from './coalescing.js';
 import { EmbeddingCall } from './embedding-call.js';
-import { type EmbeddingCacheOptions, EmbeddingReuse } from './embedding-reuse.js';
+import { EmbeddingReuse } from './embedding-reuse.js';
+import {
+  budgetOptionKeys,
+  embeddingKeys,
+  type HybridProviderManagerOptions,
+  type IntegrationHealth,
+  type IntegrationSummary,
+  type ManagedCallOptions,
+  type ManagedEmbeddingOptions,
+  type ManagedEmbeddingResult,
+  type ManagedTextOptions,
+  type ManagedTextResult,
+  managerKeys,
+  type Provenance,
+  textKeys,
+} from './managed-options.js';
 import { openStream, readStream } from './text-stream.js';
-
-export interface HybridProviderManagerOptions {
-  /** Stays the host's: close it when the host stops. */
-  readonly factory: ProviderFactory;
-  readonly logger?: Logger | undefined;
-  /** When a failing provider is left alone for a while. */
-  readonly circuitBreaker?: Pick<CircuitBreakerOptions, 'failureThreshold' | 'cooldownMs'> | undefined;
-  /** Who serves a call, if several could: a rule's name, or a function. @default 'document' */
-  readonly policy?: PolicyName | Policy | undefined;
-  /** Keeps vectors, so that a text is embedded once. @default none */
-  readonly embeddingCache?: EmbeddingCacheOptions | undefined;
-  /**
-   * How long a call with a single text waits for others like it, in milliseconds, to become one request with them.
-   * @default 0, which puts nothing together
-   */
-  readonly coalesceMs?: number | undefined;
-  /** What each tenant may spend whose rows state no budget of their own. @default no limit */
-  readonly budget?: BudgetOptions | undefined;
-  /** Called once when a tenant has spent 50, 80 and 100 % of a budget. @default none */
-  readonly onBudget?: ((event: BudgetEvent) => void) | undefined;
-}
-
-/** What every call of the manager takes. */
-export interface ManagedCallOptions extends CallDescription {
-  /** `'auto'`, or the `provider` column's value: `'wex_ai_gateway'`, `'sentence_transformers'`, … @default 'auto' */
-  readonly preferredProvider?: string | undefined;
-  /**
-   * Lets a fallback use its own model if the call names one: `model` is then only for the first provider. @default true
-   */
-  readonly allowOtherModel?: boolean | undefined;
-}
-
-/** What the manager itself hands to a provider. */
-type Internal = 'hasFallback' | 'usageRecorder' | 'purpose' | 'signal';
-
-export interface ManagedEmbeddingOptions extends ManagedCallOptions, Omit<EmbeddingOptions, Internal> {
-  /**
-   * Only a provider of this embedding space (its `embeddingSpaceId`) may serve the call. For vectors that join or
-   * search stored ones.
-   */
-  readonly requiredSpace?: string | undefined;
-  /**
-   * Lets a fallback of another embedding space compute **all** texts of the call when the chosen provider is
-   * unavailable. Such vectors cannot be compared with those of the first provider: only for vectors that are used by
-   * themselves. @default false
-   */
-  readonly allowOtherSpace?: boolean | undefined;
-  /**
-   * The vectors begin a table: its space must not depend on how many texts this call happens to have. @default false
-   */
-  readonly isNewTable?: boolean | undefined;
-}
-
-export interface ManagedTextOptions extends ManagedCallOptions, Omit<TextOptions, Internal> {
-  /** How the usage rows name the call. @default 'text_generation' */
-  readonly operation?: 'text_generation' | 'analysis' | undefined;
-}
-
-/** Which integration served a call, and what it cost. */
-export interface Provenance {
-  /** The `provider` column's value, such as `wex_ai_gateway`. */
-  readonly provider: string;
-  readonly integrationId: number;
-  /**
-   * Exact US dollars of all requests of the call, also those of providers that failed, as a decimal string; null if the
-   * price or the token count of one is unknown.
-   */
-  readonly cost: string | null;
-  /** Which policy chose the provider, and why. */
-  readonly choice: ProviderChoice;
-  /** Why others did not serve it; empty if the first one did. */
-  readonly failedOver: readonly AiProviderError[];
-}
-
-export interface ManagedEmbeddingResult extends EmbeddingResult, Provenance {}
-export interface ManagedTextResult extends TextResult, Provenance {}
-
-export interface IntegrationSummary {
-  readonly integrationId: number;
-  readonly provider: string;
-  readonly model: string | null;
-  /** What an administrator should know of the row, such as keys without a meaning; left out if there is nothing. */
-  readonly warnings?: readonly string[] | undefined;
-}
-
-export interface IntegrationHealth extends IntegrationSummary, ProviderHealth, CircuitHealth {
-  /** The integration's usage rows since the factory was made. */
-  readonly usageRows: UsageCounts;
-}
-
-const managerKeys = {
-  factory: true,
-  logger: true,
-  circuitBreaker: true,
-  policy: true,
-  embeddingCache: true,
-  coalesceMs: true,
-  budget: true,
-  onBudget: true,
-} as const;
-
-const budgetOptionKeys = { dailyUsd: true, monthlyUsd: true, mode: true, timeZone: true } as const;
 
 /** Tokens that a text is taken to have if neither the call nor the row bounds it. */
 const usualOutputTokens = 1_000;
-
-const callKeys = {
-  tenantId: true,
-  purpose: true,
-  tags: true,
-  timeoutMs: true,
-  signal: true,
-  preferredProvider: true,
-  allowOtherModel: true,
-  model: true,
-} as const;
-
-const embeddingKeys: Readonly<Record<keyof ManagedEmbeddingOptions, true>> = {
-  ...callKeys,
-  inputType: true,
-  truncate: true,
-  onBatch: true,
-  requiredSpace: true,
-  allowOtherSpace: true,
-  isNewTable: true,
-};
-
-const textKeys: Readonly<Record<keyof ManagedTextOptions, true>> = {
-  ...callKeys,
-  operation: true,
-  tier: true,
-  system: true,
-  temperature: true,
-  maxTokens: true,
-  stop: true,
-  schema: true,
-  jsonSchema: true,
-  tools: true,
-  toolChoice: true,
-  topP: true,
-  seed: true,
-  presencePenalty: true,
-  frequencyPenalty: true,
-  reasoningEffort: true,
-  serviceTier: true,
-  parallelToolCalls: true,
-  user: true,
-  metadata: true,
-  strict: true,
-  extraBody: true,
-  extraQuery: true,
-};
 
 /**
  * Embeddings and text for a tenant from the best provider that it has, with failover.

@@ -5,7 +5,8 @@ import {
   isAiProviderError,
   PartialEmbeddingError,
 } from '../../errors.js';
-import type { HybridProviderManager, Provenance } from '../calls/hybrid-provider-manager.js';
+import type { HybridProviderManager } from '../calls/hybrid-provider-manager.js';
+import type { Provenance } from '../calls/managed-options.js';
 import { addCosts } from '../cost/cost.js';
 import { embeddingSpaceId } from '../embedding-space.js';
 import type { PartialEmbeddingResult } from '../ports/embedding-provider.js';

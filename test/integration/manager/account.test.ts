@@ -1,7 +1,8 @@
 import Big from 'big.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { HybridProviderManager, type ManagedTextResult } from '#src/core/calls/hybrid-provider-manager.js';
+import { HybridProviderManager } from '#src/core/calls/hybrid-provider-manager.js';
+import type { ManagedTextResult } from '#src/core/calls/managed-options.js';
 import { addCosts } from '#src/core/cost/cost.js';
 import type { TextChunk } from '#src/core/ports/text-provider.js';
 import { ProviderFactory } from '#src/core/routing/provider-factory.js';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { shareOut } from '#src/core/calls/coalescing.js';
-import { HybridProviderManager, type HybridProviderManagerOptions } from '#src/core/calls/hybrid-provider-manager.js';
+import { HybridProviderManager } from '#src/core/calls/hybrid-provider-manager.js';
+import type { HybridProviderManagerOptions } from '#src/core/calls/managed-options.js';
 import { addCosts } from '#src/core/cost/cost.js';
 import { embeddingSpaceId } from '#src/core/embedding-space.js';
 import { ProviderFactory } from '#src/core/routing/provider-factory.js';
