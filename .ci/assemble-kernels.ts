@@ -7,6 +7,7 @@ import loadWabt from 'wabt';
 const kernels = [
   'src/providers/wex-gateway/embeddings/base64-kernel',
   'src/vector-stores/local/vectors/dot-product-kernel',
+  'src/vector-stores/local/vectors/int8-kernel',
 ] as const;
 
 /** The bytes of a kernel, from its source. */

@@ -25,7 +25,12 @@ export type Mutation =
 /** One reading of a collection. */
 export interface Scan extends TableScan {
   readonly collection: Collection;
+  /** Room for row numbers, until the scan ends; it may hold anything. */
+  takeRows(length: number): Uint32Array;
 }
+
+/** Scans use the room of those before them: new memory costs as much as what is done with it. */
+const mostSpareBuffers = 4;
 
 /**
  * The points of a collection in memory: rows of ids, payloads and vectors.
@@ -46,6 +51,7 @@ export class Collection {
   /** The numbers of the running scans, the oldest first. */
   readonly #scans = new Set<number>();
   #lastScan = 0;
+  #spareBuffers: Uint32Array[] = [];
   /** Rows to be freed once no scan of this or a lower number runs. */
   readonly #retired: { readonly row: number; readonly lastScan: number }[] = [];
 
@@ -62,14 +68,27 @@ export class Collection {
     return this.#config;
   }
 
+  /** How many rows have a point, retired ones included. */
+  get rowsInUse(): number {
+    return this.points.size + this.#retired.length;
+  }
+
   /** Runs a scan on the points that there are now. */
   async scan<Result>(turns: ScanTurns, run: (scan: Scan) => Promise<Result>): Promise<Result> {
     const number = ++this.#lastScan;
     this.#scans.add(number);
+    const taken: Uint32Array[] = [];
+    const takeRows = (length: number): Uint32Array => {
+      const spare = this.#spareBuffers.pop();
+      const buffer = spare && spare.length >= length ? spare : new Uint32Array(Math.ceil(length * 1.1));
+      taken.push(buffer);
+      return buffer.subarray(0, length);
+    };
     try {
-      return await run({ collection: this, points: this.points, live: this.points.liveRows(), turns });
+      return await run({ collection: this, points: this.points, live: this.points.liveRows(), turns, takeRows });
     } finally {
       this.#scans.delete(number);
+      this.#spareBuffers = [...this.#spareBuffers, ...taken].slice(-mostSpareBuffers);
       this.#freeRetired();
     }
   }

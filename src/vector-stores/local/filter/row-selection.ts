@@ -49,12 +49,12 @@ export async function selectRows(scan: Scan, filter: Filter | undefined): Promis
 }
 
 /** The rows to begin with: of the ids, of the first column, or all. */
-function firstRows({ collection, live }: Scan, demands: Demands): Uint32Array {
+function firstRows({ collection, live, takeRows }: Scan, demands: Demands): Uint32Array {
   if (demands.ids) {
     const rows = Array.from(demands.ids, (id) => collection.points.rowOf(id, live));
     return Uint32Array.from(rows.filter((row) => row !== undefined)).sort();
   }
-  const rows = new Uint32Array(live.length);
+  const rows = takeRows(live.length);
   const column = demands.columns.shift();
   let count = 0;
   if (column) {

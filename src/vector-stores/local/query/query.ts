@@ -11,7 +11,7 @@ import { rowsPerBlock, type VectorMatrix } from '../vectors/vector-matrix.js';
 import { firstRows } from './first-rows.js';
 import { defaultRankConstant, fuseByDistribution, fuseByRank } from './rank-fusion.js';
 import { parseOptionalFilter, readCount } from './request.js';
-import { compareScoredRows, nthLargest, type ScoredRow } from './top-rows.js';
+import { compareScoredRows, LargestScores, nthLargest, type ScoredRow } from './top-rows.js';
 
 /** What a query ranks by. */
 type Ranking =
@@ -35,6 +35,8 @@ export interface Query {
 }
 
 const defaultLimit = 10;
+/** Of fewer rows all are scored in float32. */
+const leastFirstPass = 512;
 const maxPrefetchDepth = 8;
 
 /** @throws a 400 or 422 if the request is malformed or asks for what the local engine does not have. */
@@ -200,8 +202,9 @@ async function rankSparse(
 }
 
 /**
- * The best `count` of `rows`: scored in float32, then everything that float32 cannot tell from the last of them again
- * in float64, so that neither the order nor the score depends on how the sum was taken.
+ * The best `count` of `rows`: those that can be among them by their 8-bit copies, scored in float32, and then everything
+ * that float32 cannot tell from the last of them again in float64, so that neither the order nor the score depends on how
+ * the sum was taken.
  */
 async function rankDense(
   scan: Scan,
@@ -213,7 +216,11 @@ async function rankDense(
   const { collection, turns } = scan;
   const matrix = requireMatrix(collection, query.vectorName);
   const prepared = matrix.prepare(vector);
-  const rows = matrix.keepPresent(candidates);
+  let rows = matrix.size === collection.rowsInUse ? candidates : matrix.keepPresent(candidates);
+  if (matrix.copies && rows.length > Math.max(leastFirstPass, 4 * count)) {
+    const pause = () => (turns.isOver() ? turns.next() : undefined);
+    rows = await matrix.copies.candidates(prepared, rows, new LargestScores(count), query.scoreThreshold, pause);
+  }
   const scores = new Float32Array(rows.length);
   for (let from = 0; from < rows.length; from += rowsPerBlock) {
     matrix.scoreRows(prepared, rows.subarray(from, from + rowsPerBlock), scores.subarray(from));

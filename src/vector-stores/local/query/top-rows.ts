@@ -11,27 +11,33 @@ export function compareScoredRows(left: ScoredRow, right: ScoredRow): number {
   return right.score - left.score || comparePointIds(left.id, right.id);
 }
 
-/**
- * The `count`-th largest of the scores, or -Infinity if there are fewer.
- *
- * A binary min-heap of the best so far: its root is the score to beat.
- */
+/** The `count`-th largest of the scores, or -Infinity if there are fewer. */
 export function nthLargest(scores: Float32Array | Float64Array, count: number): number {
   if (scores.length <= count) return Number.NEGATIVE_INFINITY;
-  const heap = scores.slice(0, count);
-  for (let index = (count >> 1) - 1; index >= 0; index--) siftDown(heap, index);
-  let least = heap[0] as number;
-  for (let index = count; index < scores.length; index++) {
-    const score = scores[index] as number;
-    if (score <= least) continue;
-    heap[0] = score;
-    siftDown(heap, 0);
-    least = heap[0] as number;
-  }
-  return least;
+  const largest = new LargestScores(count);
+  for (const score of scores) if (score > largest.least) largest.add(score);
+  return largest.least;
 }
 
-function siftDown(heap: Float32Array | Float64Array, start: number): void {
+/** The largest of the scores that were added: a binary min-heap, whose root is the score to beat. */
+export class LargestScores {
+  readonly #heap: Float64Array;
+  /** The least of the largest, or -Infinity while there are fewer. */
+  least = Number.NEGATIVE_INFINITY;
+
+  constructor(count: number) {
+    this.#heap = new Float64Array(count).fill(Number.NEGATIVE_INFINITY);
+  }
+
+  /** @param score - above {@link least}. */
+  add(score: number): void {
+    this.#heap[0] = score;
+    siftDown(this.#heap, 0);
+    this.least = this.#heap[0] as number;
+  }
+}
+
+function siftDown(heap: Float64Array, start: number): void {
   const value = heap[start] as number;
   let index = start;
   for (;;) {
