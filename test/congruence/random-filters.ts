@@ -195,9 +195,9 @@ class JobMaker {
   }
 
   /**
-   * An index of a field inside of `nested` narrows which points Qdrant looks at, if its planner estimates that this pays:
-   * the answer to what an index holds less of than the payload (dates as numbers, nulls, exceptions, phrases) depends on
-   * that estimate, and is left out.
+   * An index of a field inside of `nested` narrows which points Qdrant looks at, if its planner estimates that this
+   * pays: the answer to what an index holds less of than the payload (dates as numbers, nulls, exceptions, phrases)
+   * depends on that estimate, and is left out.
    */
   #nestedCondition(place: string, depth: number): Json {
     if (this.#isOf(0.1) && depth < 3)

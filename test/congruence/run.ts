@@ -3,8 +3,8 @@
 //   npm run test:congruence                       20,000 filters
 //   npm run test:congruence -- 200000 [seed]      as many as one likes
 //
-// Qdrant's code is the package qdrant-edge-py of PyPI; it is installed into a virtual environment next to node_modules' other
-// caches. Without Python or the package nothing can be compared: then this says so, and fails if CI is set.
+// Qdrant's code is the package qdrant-edge-py of PyPI; it is installed into a virtual environment next to node_modules'
+// other caches. Without Python or the package nothing can be compared: then this says so, and fails if CI is set.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';

@@ -112,7 +112,7 @@ describe('a log that a crash cut off', () => {
     await files.close();
   });
 
-  it('loses the last record alone also where the next log was begun, but holds nothing', async () => {
+  it('loses the last record alone also if the next log was begun, but holds nothing', async () => {
     const { files, ends } = await writeThree();
     const record = encodeRecord(1, encodeEntry(upsertOf(4)));
     const header = encodeFileHeader(1);
@@ -129,7 +129,7 @@ describe('a log that a crash cut off', () => {
     await files.close();
   });
 
-  it('was never created where its first record is incomplete', async () => {
+  it('was never created if its first record is incomplete', async () => {
     const { files, ends } = await writeThree();
     const log = join(folder, '00000000.log');
     const whole = await readFile(log);
@@ -159,7 +159,7 @@ describe('a damaged file', () => {
     await files.close();
   });
 
-  it('is storage_corrupt also in the last record where the store had been closed', async () => {
+  it('is storage_corrupt also in the last record if the store had been closed', async () => {
     const { files, ends } = await writeThree();
     await files.close();
     const log = join(folder, '00000000.log');
@@ -174,7 +174,7 @@ describe('a damaged file', () => {
     }
   });
 
-  it('is storage_corrupt where a record in the middle is missing', async () => {
+  it('is storage_corrupt if a record in the middle is missing', async () => {
     const { files, ends } = await writeThree();
     const image = await crashImage(folder);
     const log = join(image, '00000000.log');
@@ -184,7 +184,7 @@ describe('a damaged file', () => {
     await files.close();
   });
 
-  it('is none where it is of a newer format, which is told with what to do', async () => {
+  it('is not damaged if it is of a newer format, and the error says what to do', async () => {
     const { files } = await writeThree();
     await files.close();
     const log = join(folder, '00000000.log');
@@ -289,7 +289,7 @@ describe('a snapshot', () => {
     }
   });
 
-  it('leaves nothing where there is no room for it, and is tried again', async () => {
+  it('leaves nothing if there is no room for it, and is tried again', async () => {
     const temporary = join(folder, '00000001.snapshot.tmp');
     await symlink('/dev/full', temporary);
     const { files, collection } = await beginWriting();
@@ -302,7 +302,7 @@ describe('a snapshot', () => {
     expect((await idsIn(folder)).length).toBe(100);
   });
 
-  it('leaves nothing where the store is closed meanwhile', async () => {
+  it('leaves nothing if the store is closed meanwhile', async () => {
     const { files } = await beginWriting();
     await files.close();
     expect((await readdir(folder)).sort()).toEqual(['00000000.log', '00000001.log']);
@@ -317,7 +317,7 @@ describe('a snapshot', () => {
     expect(await readdir(folder)).not.toContain('00000000.log');
   });
 
-  it('is storage_corrupt where it is cut short or its log is gone', async () => {
+  it('is storage_corrupt if it is cut short or its log is gone', async () => {
     const files = await writeUntilCompacted();
     await files.close();
     const snapshot = join(folder, '00000001.snapshot');

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LocalQdrantClient } from '#src/vector-stores/local/local-qdrant-client.js';
 
-// A store that was closed and then damaged, as by a backup that was copied in part or a disk that rots: it says so, or it
-// has everything. It never opens with less, and what is left of its files stays as it was.
+// A store that was closed and then damaged, as by a backup that was copied in part or a disk that rots: it says so, or
+// it has everything. It never opens with less, and what is left of its files stays as it was.
 
 const vectors = { size: 2, distance: 'Dot' };
 let root: string;

@@ -202,9 +202,9 @@ async function rankSparse(
 }
 
 /**
- * The best `count` of `rows`: those that can be among them by their 8-bit copies, scored in float32, and then everything
- * that float32 cannot tell from the last of them again in float64, so that neither the order nor the score depends on how
- * the sum was taken.
+ * The best `count` of `rows`: those that can be among them by their 8-bit copies, scored in float32, and then
+ * everything that float32 cannot tell from the last of them again in float64, so that neither the order nor the score
+ * depends on how the sum was taken.
  */
 async function rankDense(
   scan: Scan,

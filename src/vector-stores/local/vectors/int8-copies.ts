@@ -32,12 +32,13 @@ interface Kernel {
 let compiledModule: object | undefined;
 
 /**
- * A copy of each vector of a matrix in 8-bit numbers, a quarter of its size, which a search looks at first: what cannot be
- * among the best by its copy needs no look at the vector itself. That is exact, since each copy comes with a bound of its
- * error.
+ * A copy of each vector of a matrix in 8-bit numbers, a quarter of its size, which a search looks at first: what cannot
+ * be among the best by its copy needs no look at the vector itself. That is exact, since each copy comes with a bound
+ * of its error.
  *
- * **The bound.** Let u be the query and v a vector. The copy of v is the scale s = max|v| / 127 and the integers q = v / s,
- * rounded; it leaves over e = v - s q. The query is copied in 16-bit numbers, as t p, and leaves over f = u - t p. Then
+ * **The bound.** Let u be the query and v a vector. The copy of v is the scale s = max|v| / 127 and the integers q = v
+ * / s, rounded; it leaves over e = v - s q. The query is copied in 16-bit numbers, as t p, and leaves over f = u - t p.
+ * Then
  *
  *     u v  =  u (s q + e)  =  (t p + f) s q + u e  =  t s (p q) + f (s q) + u e
  *
@@ -45,12 +46,12 @@ let compiledModule: object | undefined;
  *
  *     |u v - t s (p q)|  <=  |u| |e| + |f| |s q|  <=  |u| |e| + |f| (|v| + |e|).
  *
- * |e| is stored with each copy, |u| and |f| are computed once a query. p q is an exact integer: p is scaled so that the sum
- * of n products, each at most 127 max|p|, stays below 2^31. What remains is the rounding of float32, of which each step is
- * off by at most 2^-24 of its result: the steps of t s (p q), whose size is at most (|u| + |f|) (|v| + |e|), and the sum of
- * squares behind |e| (n additions, each step relative; Higham, 3.1) with the difference v - s q (off by at most 2^-23 |v| in
- * all). `margin` and the slope and offset of |e| cover them with room to spare; a property test compares the bound with
- * float64.
+ * |e| is stored with each copy, |u| and |f| are computed once a query. p q is an exact integer: p is scaled so that the
+ * sum of n products, each at most 127 max|p|, stays below 2^31. What remains is the rounding of float32, of which each
+ * step is off by at most 2^-24 of its result: the steps of t s (p q), whose size is at most (|u| + |f|) (|v| + |e|),
+ * and the sum of squares behind |e| (n additions, each step relative; Higham, 3.1) with the difference v - s q (off by
+ * at most 2^-23 |v| in all). `margin` and the slope and offset of |e| cover them with room to spare; a property test
+ * compares the bound with float64.
  */
 export class Int8Copies {
   readonly #count: number;
@@ -83,7 +84,8 @@ export class Int8Copies {
     if (!webAssembly) throw new Error('This runtime has no WebAssembly.');
     compiledModule ??= new webAssembly.Module(int8KernelBytes);
     this.#kernel = new webAssembly.Instance(compiledModule, { kernel: { memory } }).exports as unknown as Kernel;
-    // The memory begins with a vector to be copied; the query, row numbers and scores of a call follow, and then the copies.
+    // The memory begins with a vector to be copied; the query, row numbers and scores of a call follow, and then the
+    // copies.
     this.#queryAddress = this.#count * 4;
     this.#rowsAddress = this.#queryAddress + this.#count * 2;
     this.#scoresAddress = this.#rowsAddress + rowsPerBlock * 4;
@@ -119,8 +121,8 @@ export class Int8Copies {
   }
 
   /**
-   * Which of `rows` may be among those with the largest dot products with a query, or above `threshold`; never fewer. Gives
-   * way to others by way of `pause`.
+   * Which of `rows` may be among those with the largest dot products with a query, or above `threshold`; never fewer.
+   * Gives way to others by way of `pause`.
    *
    * @param largest - collects the largest lower bounds, as many as are wanted.
    */
@@ -166,8 +168,8 @@ export class Int8Copies {
   }
 
   /**
-   * The lower bounds of some rows, valid until the next call. The query goes into the memory for each block, since others may
-   * search between two.
+   * The lower bounds of some rows, valid until the next call. The query goes into the memory for each block, since
+   * others may search between two.
    */
   #score({ numbers, scale, norm }: CopiedQuery, rows: Uint32Array): Float32Array {
     new Int16Array(this.#memory.buffer, this.#queryAddress, this.#count).set(numbers);

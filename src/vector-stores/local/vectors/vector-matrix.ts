@@ -10,8 +10,8 @@ const bytesPerPage = 65_536;
 const maxPages = 65_536;
 
 /**
- * Each WebAssembly memory takes 10 GB of address space, of which a process has 128 TB: with fewer bytes than this a matrix
- * lies in an ordinary buffer, so that ten thousand small collections take none.
+ * Each WebAssembly memory takes 10 GB of address space, of which a process has 128 TB: with fewer bytes than this a
+ * matrix lies in an ordinary buffer, so that ten thousand small collections take none.
  */
 const mostPlainBytes = 1_048_576;
 
@@ -25,11 +25,11 @@ const leastCopiedDimension = 32;
 export const rowsPerBlock = 2048;
 
 /**
- * The vectors of one name, one row each. Vectors of a cosine collection are normalised when they are stored, as Qdrant does,
- * so a score is a dot product.
+ * The vectors of one name, one row each. Vectors of a cosine collection are normalised when they are stored, as Qdrant
+ * does, so a score is a dot product.
  *
- * A small matrix lies in an ordinary buffer. A large one lies in a WebAssembly memory, where a kernel reads it without a
- * copy, and which grows in place, page by page; next to it there is a copy of each vector in 8-bit numbers.
+ * A small matrix lies in an ordinary buffer. A large one lies in a WebAssembly memory, in which a kernel reads it without
+ * a copy, and which grows in place, page by page; next to it there is a copy of each vector in 8-bit numbers.
  *
  * The memory begins with what a call of the kernel works on (the query, row numbers, scores); the vectors follow, each
  * filled up with zeros to a multiple of four numbers.
@@ -243,8 +243,8 @@ export class VectorMatrix {
   }
 
   /**
-   * How far a score of {@link scoreRows} may be off: the rounding of a float32 sum in 4 or more lanes (Higham, Accuracy and
-   * Stability of Numerical Algorithms, 3.1), with room to spare.
+   * How far a score of {@link scoreRows} may be off: the rounding of a float32 sum in 4 or more lanes (Higham, Accuracy
+   * and Stability of Numerical Algorithms, 3.1), with room to spare.
    */
   scoreError(query: Float32Array): number {
     const largestNorm = this.distance === 'Cosine' ? 1 + 1e-6 : this.#largestNorm;

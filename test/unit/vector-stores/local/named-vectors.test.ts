@@ -25,7 +25,7 @@ afterEach(async () => {
 const idsOf = (result: { points: { id: unknown }[] }): unknown[] => result.points.map(({ id }) => id);
 
 describe('sparse vectors', () => {
-  it('rank by their dot product; a point without a common index is no hit', async () => {
+  it('rank by their dot product; a point without a common index is not a hit', async () => {
     await client.upsert('docs', {
       points: [
         { id: 1, vector: { ...dense, ...words([1, 2], [1, 3]) } },
@@ -58,7 +58,7 @@ describe('sparse vectors', () => {
     expect(after.points[0]?.score).toBeCloseTo(Math.log(1 + 0.5 / 2.5));
   });
 
-  it('are refused where they are malformed or unknown', async () => {
+  it('are refused if they are malformed or unknown', async () => {
     const upsert = (vector: unknown) => client.upsert('docs', { points: [{ id: 1, vector }] });
     const refused = expect.objectContaining({ status: expect.any(Number) });
     await expect(upsert({ ...dense, ...words([1, 1]) })).rejects.toEqual(refused);
@@ -166,7 +166,7 @@ describe('hybrid search', () => {
   });
 });
 
-it('searches by the vector of a stored point, which is no hit itself', async () => {
+it('searches by the vector of a stored point, which is not a hit itself', async () => {
   await client.upsert('docs', { points: [1, 2, 3].map((id) => ({ id, vector: [1, id] })) });
   expect(idsOf(await client.query('docs', { query: 1 }))).toEqual([2, 3]);
   expect(idsOf(await client.query('docs', { query: { nearest: 3 }, limit: 1 }))).toEqual([2]);

@@ -179,12 +179,12 @@ describe('a condition holds', () => {
     [{ text_any: 'car bicycle' }, true],
     [{ phrase: 'red ish bicycle' }, true],
     [{ phrase: 'bicycle red' }, false],
-  ])('by words where there is a text index: %o', (match, expected) => {
+  ])('by words if there is a text index: %o', (match, expected) => {
     const description = { type: 'text', phrase_matching: true };
     expect(isMatch({ key: 'description', match }, { description })).toBe(expected);
   });
 
-  it('by no phrase where the text index keeps no positions', () => {
+  it('by no phrase if the text index keeps no positions', () => {
     const condition = { key: 'description', match: { phrase: 'red ish bicycle' } };
     expect(isMatch(condition, { description: { type: 'text' } })).toBe(false);
   });
@@ -204,7 +204,7 @@ describe('a condition holds', () => {
     expect(isMatch(condition, { [key]: { type } })).toBe(expected);
   });
 
-  it('by words inside of nested, where the elements have a text index', () => {
+  it('by words inside of nested, if the elements have a text index', () => {
     const nested = { key: 'parcels', filter: { must: [{ key: 'color', match: { text: 'RED' } }] } };
     expect(isMatch({ nested })).toBe(true);
     expect(isMatch({ nested }, { 'parcels[].color': { type: 'text', lowercase: false } })).toBe(false);

@@ -27,7 +27,7 @@ it('acknowledges nothing before the log that it continues from is on disk', asyn
   await second.close();
 });
 
-it('writes nothing where the log that it continues from failed', async () => {
+it('writes nothing if the log that it continues from failed', async () => {
   const first = await AppendLog.create(join(folder, 'first'), 0, heldLock);
   const second = await AppendLog.create(join(folder, 'second'), 1, heldLock);
   await first.close();

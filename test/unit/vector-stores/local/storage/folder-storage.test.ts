@@ -190,7 +190,7 @@ it('refuses a store whose file of its own was damaged', async () => {
   await use(async (client) => expect(await client.collectionExists('docs')).toEqual({ exists: true }));
 });
 
-it('gives the folder free where it cannot be opened', async () => {
+it('gives the folder free if it cannot be opened', async () => {
   await use((client) => client.createCollection('docs', { vectors }));
   const [name = ''] = await collectionFolders();
   const log = join(folder, 'collections', name, '00000000.log');
@@ -233,7 +233,7 @@ it('has no collection whose folder could not be made', async () => {
   });
 });
 
-it('changes no alias where that cannot be written, and drops a collection that has none', async () => {
+it('changes no alias if that cannot be written, and drops a collection that has none', async () => {
   const actions = [{ create_alias: { collection_name: 'docs', alias_name: 'live' } }];
   await use(async (client) => {
     for (const name of ['docs', 'more']) await client.createCollection(name, { vectors });

@@ -17,7 +17,7 @@ it('is what its source assembles to', async () => {
   ).toBe(true);
 });
 
-it('runs as WebAssembly here, and falls back where the memory is all there is', () => {
+it('runs as WebAssembly here, and falls back if the memory is all there is', () => {
   expect(webAssembly?.validate(dotProductKernelBytes)).toBe(true);
   const memory = onePage();
   expect(String(createDotProductKernel(memory))).toContain('native code');

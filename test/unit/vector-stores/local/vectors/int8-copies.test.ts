@@ -98,7 +98,7 @@ it('leaves out nearly all of many vectors, by scores a little apart', async () =
   expect(nothing.length).toBe(0);
 });
 
-it('stays exact where the numbers are as large as they can be', () => {
+it('stays exact if the numbers are as large as they can be', () => {
   for (const dimension of [384, 4096, 65_536]) {
     const ones = new Float32Array(dimension).fill(1);
     const { lower, upper } = copiesOf([ones], dimension).boundsOf(ones, 0);
