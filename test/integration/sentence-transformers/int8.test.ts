@@ -5,6 +5,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { embeddingSpaceId } from '#src/core/embedding-space.js';
 import { SentenceTransformersProvider } from '#src/providers/sentence-transformers/provider.js';
+import { textsOfManyKinds } from '../../helpers/kinds-of-text.js';
 import { cosine, readMiniLmReference } from '../../helpers/mini-lm-reference.js';
 import { ndcgAt10, readRetrievalSet } from '../../helpers/retrieval-set.js';
 
@@ -51,6 +52,17 @@ describe('int8', () => {
     expect(Math.min(...cosines)).toBeGreaterThanOrEqual(0.99);
   });
 
+  it('stays near to float32 on every kind of text: cosine 0.996 on average and 0.985 at least', async () => {
+    const kinds = textsOfManyKinds(11, 6);
+    const texts = [...kinds.values()].flat();
+    // Once the worst: rows of one token, which the first scales cut.
+    texts.push('\u2013'.repeat(11), '\u30b5'.repeat(34), '. '.repeat(300), 'na '.repeat(64), '| --- | --- |');
+    const exact = (await fp32.generateEmbeddings(texts)).embeddings;
+    const cosines = (await int8.generateEmbeddings(texts)).embeddings.map((vector, i) => cosine(vector, exact[i]!));
+    for (const [index, value] of cosines.entries()) expect(value, texts[index]).toBeGreaterThanOrEqual(0.985);
+    expect(cosines.reduce((sum, value) => sum + value, 0) / cosines.length).toBeGreaterThanOrEqual(0.996);
+  });
+
   it('gives a text bit for bit the same vector alone, in any batch and in any worker', async () => {
     const texts = [...golden.texts, ...retrievalSet.passages];
     const together = (await int8.generateEmbeddings(texts)).embeddings;
@@ -89,7 +101,7 @@ describe('int8', () => {
     expect((await hidden('0')).equals(await hidden('1'))).toBe(true);
   });
 
-  it('loses at most one point of nDCG@10 to float32', async () => {
+  it('loses at most half a point of nDCG@10 to float32', async () => {
     const score = async (provider: SentenceTransformersProvider): Promise<number> => {
       const queries = await provider.generateEmbeddings(retrievalSet.queries, { inputType: 'query' });
       const passages = await provider.generateEmbeddings(retrievalSet.passages);
@@ -97,7 +109,7 @@ describe('int8', () => {
     };
     const [exact, quantized] = [await score(fp32), await score(int8)];
     expect(exact).toBeGreaterThan(0.6);
-    expect(quantized).toBeGreaterThanOrEqual(exact - 0.01);
+    expect(quantized).toBeGreaterThanOrEqual(exact - 0.005);
     console.log(`nDCG@10: fp32 ${exact.toFixed(4)}, int8 ${quantized.toFixed(4)}`);
   });
 

@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises';
 import type { ModelManifest } from '../model/model-manifest.js';
 import { enoughTokens, lookedAt, startsOf } from '../threads/text-start.js';
 import type { TokenizedTexts } from '../threads/worker-protocol.js';
+import { acceptedNormalizer, type NormalizerDefinition, ownNormalizer } from './normalizer.js';
 import { loadTokenizers } from './packages.js';
+import { type PreTokenizerDefinition, type PreTokenizerLike, preTokenizerOf } from './pre-tokenizer.js';
 
 interface TokenizerLike {
   encode(text: string): { readonly ids: readonly number[] };
@@ -10,13 +12,8 @@ interface TokenizerLike {
 
 /** The part of tokenizer.json that is looked at here. */
 interface TokenizerDefinition {
-  readonly normalizer?: {
-    readonly type?: string;
-    readonly clean_text?: boolean;
-    readonly lowercase?: boolean;
-    readonly handle_chinese_chars?: boolean;
-  } | null;
-  readonly pre_tokenizer?: { readonly type?: string } | null;
+  readonly normalizer?: NormalizerDefinition | null;
+  readonly pre_tokenizer?: PreTokenizerDefinition | null;
   readonly added_tokens?: readonly { readonly content: string }[];
 }
 
@@ -41,7 +38,8 @@ export class Tokenizer {
   static async load(manifest: TokenizerSettings & Pick<ModelManifest, 'tokenizerFile'>): Promise<Tokenizer> {
     const tokenizers = await loadTokenizers();
     const definition = JSON.parse(await readFile(manifest.tokenizerFile, 'utf8')) as TokenizerDefinition;
-    return new Tokenizer(new tokenizers.Tokenizer(definition, {}), definition, manifest);
+    const accepted = { ...definition, normalizer: acceptedNormalizer(definition.normalizer) };
+    return new Tokenizer(mended(new tokenizers.Tokenizer(accepted, {}), definition), definition, manifest);
   }
 
   /** Encodes each text with the prompt before it. */
@@ -73,6 +71,17 @@ export class Tokenizer {
     if (prompt === '' || this.#settings.poolsPrompt) return 0;
     return this.encode(prompt).length - this.#closingTokens.length;
   }
+}
+
+/** Puts Rust's normalizer and pre-tokenizer in place of JavaScript's when the two differ. */
+function mended<Made extends TokenizerLike>(tokenizer: Made, definition: TokenizerDefinition): Made {
+  const parts = tokenizer as { normalizer?: unknown; pre_tokenizer?: unknown };
+  const normalizer = ownNormalizer(definition.normalizer);
+  if (normalizer !== undefined) parts.normalizer = normalizer;
+  if (definition.pre_tokenizer) {
+    parts.pre_tokenizer = preTokenizerOf(definition.pre_tokenizer, parts.pre_tokenizer as PreTokenizerLike);
+  }
+  return tokenizer;
 }
 
 function commonEnd(left: readonly number[], right: readonly number[]): readonly number[] {

@@ -4,7 +4,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'nod
 import { dirname, join, resolve, sep } from 'node:path';
 
 /** Raised when what is built into the cache changes, so that an older library's files are not taken for ours. */
-const layoutVersion = 'v5';
+const layoutVersion = 'v6';
 const checksumFile = 'checksums.json';
 /** A build takes seconds; what is older was left behind by a killed process. */
 const abandonedAfterMs = 3_600_000;

@@ -1,4 +1,4 @@
-import type { AddLinear } from './bert-graph.js';
+import { type AddLinear, addFloatLinear } from './bert-graph.js';
 import type { GraphBuilder } from './graph-builder.js';
 
 /** How the input of a linear layer becomes 8-bit integers; measured once over calibration texts. */
@@ -14,8 +14,8 @@ export interface Int8InputScales {
   readonly smoothing: string;
 }
 
-/** By the `inputName` of the layers. */
-export type Int8Scales = Readonly<Record<string, Int8InputScales>>;
+/** By the `inputName` of the layers; `float32` for layers that lose too much in 8 bits. */
+export type Int8Scales = Readonly<Record<string, Int8InputScales | 'float32'>>;
 
 /** 2^(k/16), written out: `Math.pow` may differ in the last bit between machines, and with it a rounded weight. */
 const sixteenths = [
@@ -55,8 +55,10 @@ export function encodeSmoothing(factors: ArrayLike<number>): string {
  */
 export function int8Linear(scales: Int8Scales): AddLinear {
   const quantizedInputs = new Map<string, QuantizedInput>();
-  return (graph, input, { name, inputName, weight, bias, inputSize, outputSize }) => {
+  return (graph, input, layer) => {
+    const { name, inputName, weight, bias, inputSize, outputSize } = layer;
     const inputScales = scales[inputName];
+    if (inputScales === 'float32') return addFloatLinear(graph, input, layer);
     if (inputScales === undefined) throw new Error(`there are no int8 scales for ${inputName}`);
     const smoothing = decodeSmoothing(inputScales.smoothing);
     let quantized = quantizedInputs.get(inputName);
