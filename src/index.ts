@@ -27,6 +27,7 @@ export type {
 export { toHtml } from './core/cost/usage-report-html.js';
 export { toPrometheus } from './core/cost/usage-report-prometheus.js';
 export { type DeclaredEmbeddingSpace, type EmbeddingSpace, embeddingSpaceId } from './core/embedding-space.js';
+export type { ChunkingOptions } from './core/index/chunking.js';
 export type {
   IndexRecord,
   PartialUpsertResult,
@@ -35,6 +36,8 @@ export type {
   UpsertOptions,
   UpsertResult,
 } from './core/index/index-upsert.js';
+export type { Excerpt, IndexHit } from './core/index/pieces.js';
+export type { SearchedTable, TablesSearchOptions } from './core/index/search-records.js';
 export type { SyncCounts, SyncOptions, SyncProgress, SyncResult } from './core/index/sync.js';
 export type { ReadSyncPage, SyncPage, SyncRecord, SyncSource } from './core/index/sync-source.js';
 export { type IndexSearchOptions, VectorIndex, type VectorIndexOptions } from './core/index/vector-index.js';
@@ -139,6 +142,7 @@ export type { Dtype } from './providers/sentence-transformers/onnx/dtype.js';
 export type { LocalModelOptions, SentenceTransformersOptions } from './providers/sentence-transformers/options.js';
 export { localModelOptionsFromEnv } from './providers/sentence-transformers/options-from-env.js';
 export { SentenceTransformersProvider } from './providers/sentence-transformers/provider.js';
+export { openAiTokenCounter } from './providers/wex-gateway/embeddings/open-ai-token-counter.js';
 export {
   type GatewayConnectionOptions,
   openAiKind,

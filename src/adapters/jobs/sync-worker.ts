@@ -119,7 +119,7 @@ export class SyncWorker {
     const { boss, logger } = this.#tools;
     const { tenantId, tableName } = job;
     const waitMs = waitOf(error);
-    // A tenant that is out of quota or over its rate is no failure of the job: it waits, and others go on.
+    // If a tenant is over its budget or its rate, the job has not failed: it waits, and others go on.
     const failedRuns = waitMs === undefined ? job.failedRuns + 1 : job.failedRuns;
     const isWorthRetrying = waitMs !== undefined || (isAiProviderError(error) && error.isRetryable);
     if (isWorthRetrying && failedRuns < this.#maxFailedRuns) {

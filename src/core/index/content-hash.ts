@@ -14,24 +14,33 @@ export interface RecordContent {
   /** What else the vector depends on, such as the version of the rules that cut texts into pieces. */
   readonly contentVersion: string;
   readonly metadata: Readonly<Record<string, JsonValue>>;
+  /** How many pieces the record has, if this is the first of several. @default 1 */
+  readonly pieceCount?: number | undefined;
 }
 
 /** How a record differs from what is stored. */
 export type RecordChange = 'none' | 'metadata' | 'content';
 
 /**
- * What a record's vector and payload were made from, as `<hash of the content>.<hash of the metadata>`. It is stored in
- * the same write as the vector, and never without it.
+ * What a record's vector and payload were made from, as `<hash of the content>.<hash of the metadata>`, and of the
+ * first of several pieces with `.<their number>` at the end. It is stored in the same write as the vector, and never
+ * without it.
  */
 export function contentHashOf(content: RecordContent): string {
-  const { text, embeddingSpace, contentVersion, metadata } = content;
+  const { text, embeddingSpace, contentVersion, metadata, pieceCount = 1 } = content;
   const parts = [formVersion, embeddingSpace, contentVersion, text];
-  return `${digest(parts.map((part) => `${part.length}:${part}`).join(''))}.${digest(canonicalJson(metadata))}`;
+  const hash = `${digest(parts.map((part) => `${part.length}:${part}`).join(''))}.${digest(canonicalJson(metadata))}`;
+  return pieceCount > 1 ? `${hash}.${pieceCount}` : hash;
 }
 
 export function changeBetween(stored: string | undefined, current: string): RecordChange {
   if (stored === current) return 'none';
   return stored !== undefined && contentPart(stored) === contentPart(current) ? 'metadata' : 'content';
+}
+
+/** How many pieces a stored record has, by the hash of its first one. */
+export function pieceCountOf(hash: string | undefined): number {
+  return Number(hash?.split('.')[2] ?? 1);
 }
 
 /** Tells whether a text is the one that was met before, without keeping it. */

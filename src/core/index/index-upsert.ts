@@ -12,7 +12,9 @@ import { embeddingSpaceId } from '../embedding-space.js';
 import type { PartialEmbeddingResult } from '../ports/embedding-provider.js';
 import type { VectorRecord, VectorStore } from '../ports/vector-store.js';
 import { type CheckedIndexRecord, requireUniqueIds } from './check-record.js';
+import { type CheckedChunking, type ChunkingOptions, checkChunking } from './chunking.js';
 import { contentHashOf } from './content-hash.js';
+import { requireNoPiece, type StoredUnit, toUnits } from './pieces.js';
 import { planUpsert, readVectors } from './upsert-plan.js';
 
 /** A record of one of the host's tables, with the text that it is to be found by. */
@@ -40,6 +42,12 @@ export interface UpsertOptions extends TableOptions {
    * @default ''
    */
   readonly contentVersion?: string | undefined;
+  /**
+   * Cuts long texts into pieces with a vector each; a search finds the record once, with its best piece as the excerpt.
+   * The pieces of a text that changed in one place keep their vectors where they are as they were.
+   * @default texts stay whole, and a model that takes less reads only their beginning or refuses them
+   */
+  readonly chunking?: ChunkingOptions | undefined;
   /**
    * Called after each slice of records, with how many are stored by now, the unchanged ones included. Awaited; if it
    * throws, the call rejects with that error.
@@ -108,6 +116,24 @@ interface PlacedVector {
   readonly vector: ArrayLike<number>;
 }
 
+type RecordState = 'skipped' | 'updated' | 'embedded';
+const rank: Readonly<Record<RecordState, number>> = { skipped: 0, updated: 1, embedded: 2 };
+
+/** The records of a slice as what is stored of them. */
+class UnitSlice {
+  readonly units: readonly StoredUnit[];
+  /** For each unit, the place of its record among all records. */
+  readonly positions: readonly number[];
+  /** What became of the records, by their places. */
+  readonly states = new Map<number, RecordState>();
+
+  constructor(records: readonly CheckedIndexRecord[], offset: number, chunking: CheckedChunking | undefined) {
+    const perRecord = records.map((record) => toUnits(record, chunking));
+    this.units = perRecord.flat();
+    this.positions = perRecord.flatMap((units, index) => units.map(() => offset + index));
+  }
+}
+
 /** One upsert call: what it has stored, paid and failed so far. */
 export class IndexUpsert {
   readonly #manager: Pick<HybridProviderManager, 'generateEmbeddings'>;
@@ -116,10 +142,9 @@ export class IndexUpsert {
   readonly #ids: (string | undefined)[] = [];
   readonly #failures: EmbeddingFailure[] = [];
   readonly #costs: (string | null)[] = [];
+  readonly #counts = { embedded: 0, updated: 0, skipped: 0 };
+  readonly #chunking: CheckedChunking | undefined;
   #requiredSpace: string | undefined;
-  #embeddedCount = 0;
-  #updatedCount = 0;
-  #skippedCount = 0;
   #inputTokens: number | null = 0;
 
   /** @param requiredSpace - The space of the table's collection, if it is known already. */
@@ -133,16 +158,27 @@ export class IndexUpsert {
     this.#store = store;
     this.#options = options;
     this.#requiredSpace = requiredSpace;
+    this.#chunking = options.chunking === undefined ? undefined : checkChunking(options.chunking);
   }
 
   /** Stores what is new or changed in a slice of the records. */
-  async add(slice: readonly CheckedIndexRecord[]): Promise<void> {
+  async add(records: readonly CheckedIndexRecord[]): Promise<void> {
     const offset = this.#ids.length;
-    requireUniqueIds(slice, offset);
+    requireUniqueIds(records, offset);
+    records.forEach((record, index) => {
+      requireNoPiece(record, offset + index);
+    });
+    const slice = new UnitSlice(records, offset, this.#chunking);
     this.#requiredSpace ??= await readRequiredSpace(this.#store, this.#options);
-    this.#ids.length += slice.length;
-    const changed = await this.#keepWhatIsStored(slice, offset);
-    if (changed.length > 0) await this.#embedAndStore(slice, changed, offset);
+    this.#ids.length += records.length;
+    let failure: AiProviderError | undefined;
+    try {
+      const changed = await this.#keepWhatIsStored(slice);
+      if (changed.length > 0) failure = await this.#embedAndStore(slice, changed);
+    } finally {
+      for (const state of slice.states.values()) this.#counts[state]++;
+    }
+    if (failure !== undefined) throw this.#toError(failure);
     await this.#options.onProgress?.({ storedCount: this.#storedCount });
   }
 
@@ -156,9 +192,9 @@ export class IndexUpsert {
   /** What was done and paid so far, whether or not all records got a vector. */
   get counts(): UpsertCounts {
     return {
-      embeddedCount: this.#embeddedCount,
-      updatedCount: this.#updatedCount,
-      skippedCount: this.#skippedCount,
+      embeddedCount: this.#counts.embedded,
+      updatedCount: this.#counts.updated,
+      skippedCount: this.#counts.skipped,
       inputTokens: this.#inputTokens,
       cost: addCosts(this.#costs),
     };
@@ -174,42 +210,52 @@ export class IndexUpsert {
   }
 
   get #storedCount(): number {
-    return this.#embeddedCount + this.#updatedCount + this.#skippedCount;
+    return this.#counts.embedded + this.#counts.updated + this.#counts.skipped;
   }
 
   /**
    * Stores other metadata next to the vectors that are there. Returns the indexes of the records that need an
    * embedding.
    */
-  async #keepWhatIsStored(slice: readonly CheckedIndexRecord[], offset: number): Promise<number[]> {
-    if (this.#requiredSpace === undefined) return [...slice.keys()];
-    const hashes = slice.map((record) => this.#hashOf(record));
-    const plan = await planUpsert(this.#store, slice, hashes, this.#options);
-    for (const { index, id } of plan.unchanged) this.#ids[offset + index] = id;
-    this.#skippedCount += plan.unchanged.length;
-    const { placed, missing } = await readVectors(this.#store, slice, hashes, plan.otherMetadata, this.#options);
-    await this.#write(slice, placed, offset, null);
-    this.#updatedCount += placed.length;
+  async #keepWhatIsStored(slice: UnitSlice): Promise<number[]> {
+    const { units } = slice;
+    if (this.#requiredSpace === undefined) return [...units.keys()];
+    const hashes = units.map((unit) => this.#hashOf(unit));
+    const plan = await planUpsert(this.#store, units, hashes, this.#options);
+    await this.#deletePieces(plan.surplus);
+    for (const { index, id } of plan.unchanged) this.#settle(slice, index, 'skipped', id);
+    const { placed, missing } = await readVectors(this.#store, units, hashes, plan.otherMetadata, this.#options);
+    await this.#write(slice, placed, 'updated', null);
     return [...plan.changed, ...missing].toSorted((a, b) => a - b);
   }
 
-  async #embedAndStore(
-    slice: readonly CheckedIndexRecord[],
-    changed: readonly number[],
-    offset: number,
-  ): Promise<void> {
+  /** Returns the failure that would be the next slice's as well, if there is one. */
+  async #embedAndStore(slice: UnitSlice, changed: readonly number[]): Promise<AiProviderError | undefined> {
     try {
-      const result = await this.#embed(changed.map((index) => slice[index]!.text));
+      const result = await this.#embed(changed.map((index) => slice.units[index]!.text));
       this.#costs.push(result.cost);
-      await this.#storeEmbedded(slice, changed, result, offset);
+      await this.#storeEmbedded(slice, changed, result);
+      return undefined;
     } catch (error) {
       if (!isPartialEmbedding(error)) throw error;
-      await this.#storeEmbedded(slice, changed, error.partialResult, offset);
-      for (const { position, error: cause } of error.failures) {
-        this.#failures.push({ position: offset + changed[position]!, error: cause });
-      }
+      await this.#storeEmbedded(slice, changed, error.partialResult);
+      this.#addFailures(slice, changed, error.failures);
       // A text that is refused for itself must not hold up the others; anything else would fail them too.
-      if (!error.failures.every((failure) => failure.error.code === 'input_refused')) throw this.#toError(error);
+      return error.failures.every((failure) => failure.error.code === 'input_refused') ? undefined : error;
+    }
+  }
+
+  /** One failure a record, however many of its pieces failed. */
+  #addFailures(slice: UnitSlice, changed: readonly number[], failures: readonly EmbeddingFailure[]): void {
+    const failed = new Map<number, AiProviderError>();
+    for (const { position, error } of failures) {
+      const record = slice.positions[changed[position]!]!;
+      if (!failed.has(record)) failed.set(record, error);
+    }
+    for (const [position, error] of failed) {
+      slice.states.delete(position);
+      this.#ids[position] = undefined;
+      this.#failures.push({ position, error });
     }
   }
 
@@ -226,12 +272,7 @@ export class IndexUpsert {
     });
   }
 
-  async #storeEmbedded(
-    slice: readonly CheckedIndexRecord[],
-    changed: readonly number[],
-    part: PartialEmbeddingResult,
-    offset: number,
-  ): Promise<void> {
+  async #storeEmbedded(slice: UnitSlice, changed: readonly number[], part: PartialEmbeddingResult): Promise<void> {
     const { embeddingSpace, embeddings, usage } = part;
     this.#inputTokens =
       this.#inputTokens === null || usage.inputTokens === null ? null : this.#inputTokens + usage.inputTokens;
@@ -247,8 +288,20 @@ export class IndexUpsert {
       const vector = embeddings[at];
       return vector === undefined ? [] : [{ index, vector }];
     });
-    await this.#write(slice, placed, offset, (part as Partial<Provenance>).provider ?? null);
-    this.#embeddedCount += placed.length;
+    const provider = (part as Partial<Provenance>).provider ?? null;
+    // A first piece says how many pieces there are. It is stored before the others, so that none of them is ever
+    // forgotten.
+    const firsts = placed.filter(({ index }) => slice.units[index]!.isFirst);
+    const missing = new Set(changed.filter((index) => slice.units[index]!.isFirst));
+    for (const { index } of firsts) missing.delete(index);
+    const lost = new Set([...missing].map((index) => slice.positions[index]!));
+    await this.#write(slice, firsts, 'embedded', provider);
+    await this.#write(
+      slice,
+      placed.filter(({ index }) => !slice.units[index]!.isFirst && !lost.has(slice.positions[index]!)),
+      'embedded',
+      provider,
+    );
   }
 
   /**
@@ -256,9 +309,9 @@ export class IndexUpsert {
    * other.
    */
   async #write(
-    slice: readonly CheckedIndexRecord[],
+    slice: UnitSlice,
     placed: readonly PlacedVector[],
-    offset: number,
+    state: RecordState,
     provider: string | null,
   ): Promise<void> {
     if (placed.length === 0) return;
@@ -267,27 +320,41 @@ export class IndexUpsert {
       tenantId,
       tableName,
       placed.map(({ index, vector }) => {
-        const record = slice[index]!;
-        const { recordId, metadata } = record;
-        return { recordId, metadata, vector, contentHash: this.#hashOf(record) };
+        const unit = slice.units[index]!;
+        return { recordId: unit.recordId, metadata: unit.metadata, vector, contentHash: this.#hashOf(unit) };
       }),
       { embeddingSpace: this.#requiredSpace, signal },
     );
     placed.forEach(({ index }, at) => {
-      this.#ids[offset + index] = ids[at];
+      this.#settle(slice, index, state, ids[at]!);
     });
     await this.#options.onStored?.({
       tenantId,
       tableName,
-      ids: placed.map(({ index }, at) => ({ recordId: slice[index]!.recordId, pointId: ids[at]! })),
+      ids: placed.map(({ index }, at) => ({ recordId: slice.units[index]!.ownerId, pointId: ids[at]! })),
       embeddingSpace: this.#requiredSpace!,
       provider,
     });
   }
 
-  #hashOf({ text, metadata }: CheckedIndexRecord): string {
+  #settle(slice: UnitSlice, index: number, state: RecordState, id: string): void {
+    const position = slice.positions[index]!;
+    if (slice.units[index]!.isFirst) this.#ids[position] = id;
+    const before = slice.states.get(position);
+    // What was done most to one of its pieces counts for the record.
+    if (before === undefined || rank[state] > rank[before]) slice.states.set(position, state);
+  }
+
+  async #deletePieces(pieceIds: readonly (string | number)[]): Promise<void> {
+    if (pieceIds.length === 0) return;
+    const { tenantId, tableName, signal } = this.#options;
+    await this.#store.deleteRecords(tenantId, tableName, pieceIds, { signal });
+  }
+
+  #hashOf({ text, metadata, isFirst, pieceCount }: StoredUnit): string {
     const { contentVersion = '' } = this.#options;
-    return contentHashOf({ text, metadata, contentVersion, embeddingSpace: this.#requiredSpace! });
+    const embeddingSpace = this.#requiredSpace!;
+    return contentHashOf({ text, metadata, contentVersion, embeddingSpace, pieceCount: isFirst ? pieceCount : 1 });
   }
 
   #toError(cause: AiProviderError): PartialEmbeddingError<PartialUpsertResult> {

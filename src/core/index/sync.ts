@@ -7,8 +7,10 @@ import { addCosts } from '../cost/cost.js';
 import type { DeadLetter, SyncStore } from '../ports/sync-store.js';
 import type { VectorStore } from '../ports/vector-store.js';
 import { type CheckedIndexRecord, checkIndexRecord, requireRecordId } from './check-record.js';
+import { checkChunking } from './chunking.js';
 import { textHashOf } from './content-hash.js';
 import { IndexUpsert, type UpsertCounts, type UpsertOptions } from './index-upsert.js';
+import { deleteWithPieces, isLaterPiece } from './pieces.js';
 import { readSource, type SyncRecord, type SyncSlice, type SyncSource } from './sync-source.js';
 
 export interface SyncOptions extends Omit<UpsertOptions, 'onProgress'> {
@@ -72,6 +74,7 @@ export function checkSync(source: unknown, options: SyncOptions, store: VectorSt
     preferredProvider: true,
     signal: true,
     contentVersion: true,
+    chunking: true,
     onStored: true,
     deleteMissing: true,
     syncStore: true,
@@ -83,6 +86,7 @@ export function checkSync(source: unknown, options: SyncOptions, store: VectorSt
       `Expected \`source\` to be an iterable of records or a function that reads a page, got ${describeValue(source)}.`,
     );
   }
+  if (options.chunking !== undefined) checkChunking(options.chunking);
   if (options.syncStore !== undefined) {
     requireMethods(options.syncStore, 'syncStore', ['loadCheckpoint', 'saveDeadLetters'], 'a SyncStore');
   }
@@ -281,7 +285,10 @@ export class IndexSync {
     const { tenantId, tableName, signal } = this.#options;
     const ids = new Set<string | number>();
     if ((await store.describeCollection(tenantId, tableName, { signal })) === undefined) return ids;
-    for await (const { recordId } of store.listStored!(tenantId, tableName, { signal })) ids.add(recordId);
+    for await (const { recordId } of store.listStored!(tenantId, tableName, { signal })) {
+      // Pieces go with the first one of their record.
+      if (!isLaterPiece(recordId)) ids.add(recordId);
+    }
     return ids;
   }
 
@@ -302,7 +309,7 @@ export class IndexSync {
     if ((await store.describeCollection(tenantId, tableName, { signal })) === undefined) return;
     for (let start = 0; start < recordIds.length; start += idsPerDelete) {
       const part = recordIds.slice(start, start + idsPerDelete);
-      await store.deleteRecords(tenantId, tableName, part, { signal });
+      await deleteWithPieces(store, this.#options, part);
       await this.#forget(part);
     }
   }

@@ -1,7 +1,8 @@
 import type { CallOptions } from '../ports/call-options.js';
 import type { VectorStore } from '../ports/vector-store.js';
 import type { CheckedIndexRecord } from './check-record.js';
-import { changeBetween } from './content-hash.js';
+import { changeBetween, pieceCountOf } from './content-hash.js';
+import { laterPieces, type StoredUnit } from './pieces.js';
 
 interface Table extends CallOptions {
   readonly tenantId: number;
@@ -13,6 +14,8 @@ export interface UpsertPlan {
   readonly unchanged: readonly { readonly index: number; readonly id: string }[];
   readonly otherMetadata: readonly number[];
   readonly changed: readonly number[];
+  /** The ids of stored pieces that the records do not have any more. */
+  readonly surplus: readonly (string | number)[];
 }
 
 /**
@@ -25,7 +28,7 @@ export interface UpsertPlan {
  */
 export async function planUpsert(
   store: VectorStore,
-  records: readonly CheckedIndexRecord[],
+  records: readonly StoredUnit[],
   hashes: readonly string[],
   { tenantId, tableName, signal }: Table,
 ): Promise<UpsertPlan> {
@@ -35,13 +38,15 @@ export async function planUpsert(
   const unchanged: { index: number; id: string }[] = [];
   const otherMetadata: number[] = [];
   const changed: number[] = [];
-  records.forEach(({ recordId }, index) => {
+  const surplus: (string | number)[] = [];
+  records.forEach(({ recordId, isFirst, pieceCount }, index) => {
     const content = stored.get(recordId);
+    if (isFirst) surplus.push(...laterPieces(recordId, pieceCount, pieceCountOf(content?.contentHash)));
     const change = changeBetween(content?.contentHash, hashes[index]!);
     if (change === 'none') unchanged.push({ index, id: content!.id });
     else (change === 'metadata' ? otherMetadata : changed).push(index);
   });
-  return { unchanged, otherMetadata, changed };
+  return { unchanged, otherMetadata, changed, surplus };
 }
 
 /**

@@ -5,7 +5,7 @@ import { takeSlices } from '../../internal/slices.js';
 import { requireMethods, requireNonEmptyString, requireSequence } from '../../internal/validate.js';
 import type { HybridProviderManager } from '../calls/hybrid-provider-manager.js';
 import { type Logger, toLogger } from '../ports/logger.js';
-import type { SearchOptions, SimilarRecord, VectorStore } from '../ports/vector-store.js';
+import type { SearchOptions, VectorStore } from '../ports/vector-store.js';
 import { type CheckedIndexRecord, checkIndexRecord, requireUniqueIds } from './check-record.js';
 import {
   type IndexRecord,
@@ -15,6 +15,15 @@ import {
   type UpsertOptions,
   type UpsertResult,
 } from './index-upsert.js';
+import { deleteWithPieces, type IndexHit } from './pieces.js';
+import {
+  checkTables,
+  defaultLimit,
+  fuseByRank,
+  mergeByScore,
+  searchRecords,
+  type TablesSearchOptions,
+} from './search-records.js';
 import { checkSync, IndexSync, type SyncOptions, type SyncResult } from './sync.js';
 import type { SyncSource } from './sync-source.js';
 
@@ -122,10 +131,10 @@ export class VectorIndex {
    * @throws `VectorStoreError` with status 404 where the table has no collection yet; `embedding_space_mismatch` where
    *   no provider of the tenant makes vectors of the collection's space; what the manager and the store throw.
    */
-  async search(query: string, options: IndexSearchOptions): Promise<SimilarRecord[]> {
+  async search(query: string, options: IndexSearchOptions): Promise<IndexHit[]> {
     requireNonEmptyString(query, 'query');
     requireTenantOptions(options);
-    const { tenantId, tableName, preferredProvider, signal, scoreThreshold = everyScore, ...searchOptions } = options;
+    const { tenantId, tableName, scoreThreshold = everyScore } = options;
     const requiredSpace = await readRequiredSpace(this.#store, options);
     if (requiredSpace === undefined) {
       throw new VectorStoreError(
@@ -133,19 +142,8 @@ export class VectorIndex {
         { code: 'collection_not_found', status: 404 },
       );
     }
-    const { embeddings } = await this.#manager.generateEmbeddings([query], {
-      tenantId,
-      preferredProvider,
-      requiredSpace,
-      inputType: 'query',
-      signal,
-    });
-    const hits = await this.#store.searchSimilar(tenantId, tableName, embeddings[0]!, {
-      ...searchOptions,
-      scoreThreshold,
-      embeddingSpace: requiredSpace,
-      signal,
-    });
+    const vector = await this.#embedQuery(query, options, requiredSpace);
+    const hits = await searchRecords(this.#store, vector, requiredSpace, { ...options, scoreThreshold });
     if (hits.length === 0 && scoreThreshold > everyScore) {
       this.#logger?.debug(
         { tenantId, tableName, scoreThreshold },
@@ -155,6 +153,49 @@ export class VectorIndex {
     return hits;
   }
 
+  /**
+   * Searches several tables at once, with one embedding of the query for each embedding space that they have. Each hit
+   * says of which table it is. Tables of one space are merged by their scores; scores of different models cannot be
+   * compared, so there the ranks are fused.
+   *
+   * @param options - `tables`: names, or a name with a filter. A table that has no collection yet has no hits.
+   * @throws What `search` throws.
+   * @example
+   * const hits = await index.searchTables('failed imports', { tenantId: 7, tables: ['work_items', 'comments'], limit: 5 });
+   */
+  async searchTables(query: string, options: TablesSearchOptions): Promise<IndexHit[]> {
+    requireNonEmptyString(query, 'query');
+    requireTenantOptions({ ...options, tableName: 'tables' });
+    const { tenantId, preferredProvider, signal, limit = defaultLimit, scoreThreshold = everyScore } = options;
+    const shared = { tenantId, preferredProvider, signal, limit, scoreThreshold };
+    const tables = checkTables(options.tables).map((table) => ({ ...shared, ...table }));
+    const spaces = await Promise.all(tables.map((table) => readRequiredSpace(this.#store, table)));
+    const vectors = new Map<string, Promise<ArrayLike<number>>>();
+    const lists = await Promise.all(
+      tables.map(async (table, at) => {
+        const space = spaces[at];
+        if (space === undefined) return [];
+        let vector = vectors.get(space);
+        if (vector === undefined) {
+          vector = this.#embedQuery(query, table, space);
+          vectors.set(space, vector);
+        }
+        return searchRecords(this.#store, await vector, space, table);
+      }),
+    );
+    return (vectors.size > 1 ? fuseByRank(lists) : mergeByScore(lists)).slice(0, limit);
+  }
+
+  async #embedQuery(
+    query: string,
+    { tenantId, preferredProvider, signal }: Omit<TableOptions, 'tableName'>,
+    requiredSpace: string,
+  ): Promise<ArrayLike<number>> {
+    const options = { tenantId, preferredProvider, requiredSpace, inputType: 'query' as const, signal };
+    const { embeddings } = await this.#manager.generateEmbeddings([query], options);
+    return embeddings[0]!;
+  }
+
   /** Deletes records by id; unknown ids are no error. */
   async deleteRecords(
     recordIds: readonly (string | number)[],
@@ -162,7 +203,7 @@ export class VectorIndex {
   ): Promise<void> {
     requireTenantOptions(options);
     const { tenantId, tableName, signal } = options;
-    return this.#store.deleteRecords(tenantId, tableName, recordIds, { signal });
+    await deleteWithPieces(this.#store, { tenantId, tableName, signal }, recordIds);
   }
 }
 
