@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { LocalQdrantClient } from '#src/vector-stores/local/local-qdrant-client.js';
+import { copyVectorStore } from '#src/vector-stores/qdrant/admin/copy-vector-store.js';
 import { QdrantAdmin } from '#src/vector-stores/qdrant/admin/qdrant-admin.js';
 import { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client.js';
 import type { QdrantClientLike } from '#src/vector-stores/qdrant-api.js';
@@ -232,5 +233,24 @@ describe('points that are no tenant’s', () => {
     await expect(build.commit()).rejects.toMatchObject(unsupported);
     await expect(build.commit({ allowFewer: true })).rejects.toMatchObject(unsupported);
     expect(await local.count('client_1_docs', {})).toEqual({ count: records.length + 2 });
+  });
+});
+
+describe('copyVectorStore', () => {
+  const stray = '00000000-0000-4000-8000-00000000000a';
+  it.each([
+    ['collection', 'client_1_docs', {}],
+    ['collection', 'client_1_docs', { client_id: 2 }],
+    ['shared', 'shared_docs', {}],
+    ['shared', 'shared_docs', { client_id: 1 }],
+  ] as const)('of a table in the mode %s (%s) names points that are no tenant’s: %j', async (mode, name, owner) => {
+    await open().createCollection(1, 'docs', { vectorSize: 2, mode });
+    await open().upsertVectorsBatch(1, 'docs', records);
+    const payload = { table_name: 'docs', record_id: 'stray', ...owner };
+    await local.upsert(name, { points: [{ id: stray, vector: [1, 1], payload }] });
+    await expect(copyVectorStore({ client: local }, { location: ':memory:' })).rejects.toMatchObject({
+      code: 'unsupported_operation',
+      message: expect.stringContaining(stray),
+    });
   });
 });

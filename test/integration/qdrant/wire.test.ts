@@ -88,7 +88,8 @@ describe.each(Object.keys(lines))('the real client %s on the wire', (line) => {
     expect(server.requestsTo(/query$/)[0]!.body).toEqual({
       query: [1, 0, 0],
       filter: { must: [{ key: 'client_id', match: { value: 7 } }, filter] },
-      params: { hnsw_ef: 128 },
+      // A field without an index: exact, since a server would lose hits.
+      params: { hnsw_ef: 512, exact: true },
       limit: 10,
       // The float32 below 0.7, since a server keeps what is above.
       score_threshold: 0.6999999284744263,

@@ -6,7 +6,7 @@ import { isForeign } from '../collections/collection.js';
 import { createCollection } from '../collections/create-collection.js';
 import { checkCollectionOptions } from '../collections/options.js';
 import { indexesOf } from '../collections/payload-indexes.js';
-import { anyTenant, countByTenant } from '../collections/point-counts.js';
+import { anyTenant, countByTenant, requireNoStrays } from '../collections/point-counts.js';
 import { type CollectionMode, collectionName, parseCollectionName } from '../tenancy/naming.js';
 import { type PulseQdrantClientOptions, resolveOptions } from '../wire/client-options.js';
 import { QdrantConnection } from '../wire/connection.js';
@@ -96,6 +96,8 @@ async function copyTable(
   if (original === undefined) return undefined;
   const { mode } = original.scope;
   const from = { connection: source, collection: original };
+  // Of a shared collection that was done once, for all tenants.
+  if (mode === 'collection') await requireNoStrays(source, original, signal);
   const foreign = await checkSource(from, original.scope, signal);
   const options = checkCollectionOptions({
     mode,
@@ -159,5 +161,6 @@ async function tenantsOf(
 ): Promise<number[] | undefined> {
   const shared = await new CollectionCatalog(connection).findInMode(anyTenant, tableName, 'shared', signal);
   if (shared === undefined) return undefined;
+  await requireNoStrays(connection, shared, signal);
   return [...(await countByTenant(connection, shared.scope.collection, signal)).keys()].toSorted((a, b) => a - b);
 }

@@ -41,6 +41,8 @@ export async function createCollection(
   requireSpace(collection, options.embeddingSpace);
   await restoreAfterBulkLoad(connection, collection);
   await createIndexes(connection, collection, options.payloadIndexes, signal);
+  // What is known of it lacks the indexes.
+  catalog.forget(tenantId, tableName);
   return collection;
 }
 

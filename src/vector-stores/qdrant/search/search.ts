@@ -9,11 +9,8 @@ import { invalidResponse } from '../wire/qdrant-errors.js';
 import { toBatches } from '../wire/request-batches.js';
 import { denseVectorOf, maxBytesPerDimension, type ToWireVector } from '../wire/vectors.js';
 import { type CheckedHybridSearch, type CheckedSearch, hybridDepth } from './search-options.js';
+import { searchParams } from './search-params.js';
 
-/** How many candidates the graph search keeps: the platform's choice. */
-const hnswEf = 128;
-/** How many times more candidates than hits a quantised search rescores with the original vectors. */
-const oversampling = 2;
 /** The most bytes that a search takes in a request beside its vector and the caller's filter. */
 const fixedBytes = 500;
 
@@ -38,7 +35,7 @@ export async function searchSimilar(
   const { scope } = collection;
   const request = { operation: 'search', scope, signal };
   const response = await connection.request(request, (client, toWire) =>
-    client.query(scope.collection, searchRequest(collection, search, toWire)),
+    client.query(scope.collection, searchRequest(connection, collection, search, toWire)),
   );
   return toHits(connection, scope, response);
 }
@@ -53,7 +50,7 @@ export async function searchBatch(
   const { scope } = collection;
   const request = { operation: 'batch search', scope, signal };
   const responses = await connection.request(request, (client, toWire) => {
-    const body = { searches: searches.map((search) => searchRequest(collection, search, toWire)) };
+    const body = { searches: searches.map((search) => searchRequest(connection, collection, search, toWire)) };
     return client.queryBatch(scope.collection, body);
   });
   if (!Array.isArray(responses) || responses.length !== searches.length) {
@@ -82,7 +79,7 @@ export async function searchGroups(
   const { scope } = collection;
   const request = { operation: 'group search', scope, signal };
   const { groups } = await connection.request(request, (client, toWire) => {
-    const { offset: _, ...request } = searchRequest(collection, search, toWire);
+    const { offset: _, ...request } = searchRequest(connection, collection, search, toWire);
     const body = { ...request, group_by: groupBy, group_size: groupSize };
     return client.queryGroups(scope.collection, body);
   });
@@ -107,7 +104,12 @@ export async function searchHybrid(
   const response = await connection.request({ operation: 'hybrid search', scope, signal }, (client, toWire) =>
     client.query(scope.collection, {
       prefetch: [
-        { query: toWire(search.vector), filter, limit: hybridDepth, params: searchParams(collection, search) },
+        {
+          query: toWire(search.vector),
+          filter,
+          limit: hybridDepth,
+          params: searchParams(connection, collection, search),
+        },
         corpus === undefined ? sparse : { ...sparse, params: { idf: { corpus } } },
       ],
       query: { fusion: search.fusion },
@@ -121,12 +123,17 @@ export async function searchHybrid(
   return toHits(connection, scope, response);
 }
 
-function searchRequest(collection: Collection, search: CheckedSearch, toWire: ToWireVector): QdrantRequest {
+function searchRequest(
+  connection: QdrantConnection,
+  collection: Collection,
+  search: CheckedSearch,
+  toWire: ToWireVector,
+): QdrantRequest {
   requireDimension(collection, search.vector.length);
   return {
     query: toWire(search.vector),
     filter: tenantFilter(collection.scope, search.filter),
-    params: searchParams(collection, search),
+    params: searchParams(connection, collection, search),
     limit: search.limit,
     ...(search.offset > 0 ? { offset: search.offset } : {}),
     ...(search.scoreThreshold > -1 ? { score_threshold: float32Below(search.scoreThreshold) } : {}),
@@ -142,15 +149,6 @@ function float32Below(value: number): number {
   // One step of the bits is one step down: towards zero from above it, away from it below.
   bits[0] = float[0] === 0 ? -0x7fffffff : bits[0]! + (float[0]! > 0 ? -1 : 1);
   return float[0]!;
-}
-
-function searchParams({ response }: Collection, { exact }: CheckedSearch): QdrantRequest {
-  const isQuantized = Boolean(response.config?.quantization_config);
-  return {
-    hnsw_ef: hnswEf,
-    ...(exact ? { exact: true } : {}),
-    ...(isQuantized ? { quantization: { rescore: true, oversampling } } : {}),
-  };
 }
 
 function toHits(connection: QdrantConnection, scope: TenantScope, response: { points?: QdrantPoint[] }): VectorHit[] {

@@ -105,6 +105,24 @@ function reachOfGroup(group: string, value: unknown): 'all' | 'some' | 'none' {
   return reaches.length - none < needed ? 'none' : 'some';
 }
 
+/** The fields of the records that a checked filter asks for; of a nested filter, with the path of its array. */
+export function filteredKeys(filter: Readonly<Record<string, unknown>>, prefix = ''): string[] {
+  const groups = Object.entries(filter).map(([group, value]) =>
+    group === 'min_should' ? (value as Copied).conditions : value,
+  );
+  return (groups.flat() as Copied[]).flatMap((condition) => {
+    if (isFilter(condition)) return filteredKeys(condition, prefix);
+    const { key, is_empty, is_null, nested } = condition as Record<'key' | 'is_empty' | 'is_null' | 'nested', never>;
+    if (nested !== undefined) {
+      const { key: array, filter: inner } = nested as { key: string; filter: Copied };
+      return filteredKeys(inner, `${prefix}${array.replace(/\[\]$/, '')}[].`);
+    }
+    const path =
+      key ?? (is_empty as { key?: string } | undefined)?.key ?? (is_null as { key?: string } | undefined)?.key;
+    return path === undefined ? [] : [`${prefix}${path}`];
+  });
+}
+
 function isFilter(condition: Copied): boolean {
   return Object.keys(condition).every((key) => ['must', 'should', 'must_not', 'min_should'].includes(key));
 }

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { type Logger, toLogger } from '../../../core/ports/logger.js';
 import { AiProviderError, InvalidInputError } from '../../../errors.js';
 import { requireKnownKeys } from '../../../internal/known-keys.js';
 import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../../internal/validate.js';
@@ -39,6 +40,8 @@ export interface PulseQdrantClientOptions {
    * milliseconds. @default 120_000
    */
   readonly timeoutMs?: number | undefined;
+  /** Called, once each, with what makes searches slow, such as a filter on a field without an index. */
+  readonly logger?: Logger | undefined;
   /** @internal For tests. */
   readonly clock?: Clock | undefined;
 }
@@ -63,6 +66,7 @@ export interface ResolvedOptions {
   readonly target: QdrantTarget;
   readonly timeoutMs: number;
   readonly clock: Clock | undefined;
+  readonly logger: Logger | undefined;
 }
 
 const defaultPort = 6333;
@@ -82,6 +86,7 @@ const optionNames = {
   compression: true,
   timeoutMs: true,
   clock: true,
+  logger: true,
 } as const;
 
 /** @throws {@link InvalidInputError} for options that contradict each other or have the wrong form. */
@@ -98,6 +103,7 @@ export function resolveOptions(options: PulseQdrantClientOptions): ResolvedOptio
     apiKeyForTenant: requireFunction(options.apiKeyForTenant, 'apiKeyForTenant'),
     timeoutMs: requireTimeout(options.timeoutMs ?? defaultTimeoutMs),
     clock: options.clock,
+    logger: toLogger(options.logger),
   };
 }
 

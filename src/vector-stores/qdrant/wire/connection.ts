@@ -15,6 +15,8 @@ import { type ToWireVector, wireVectors } from './vectors.js';
 const retries = 3;
 const firstBackoffMs = 200;
 const longestBackoffMs = 2_000;
+/** More different warnings nobody reads, and fields come from callers. */
+const maxSaid = 1_000;
 
 export interface RequestOptions {
   /** What is tried, for messages. */
@@ -41,6 +43,7 @@ export class QdrantConnection {
   readonly #closing = new AbortController();
   /** The signals of calls that have a deadline already: their requests need none of their own. */
   readonly #deadlines = new WeakSet<AbortSignal>();
+  readonly #said = new Set<string>();
   #hasConnected = false;
   #version: string | undefined;
 
@@ -54,6 +57,13 @@ export class QdrantConnection {
       this.#hasConnected = true;
       return connect(options.target, options.timeoutMs);
     });
+  }
+
+  /** Tells the host's log something once. */
+  warnOnce(key: string, fields: Readonly<Record<string, unknown>>, message: string): void {
+    if (this.#options.logger === undefined || this.#said.has(key) || this.#said.size >= maxSaid) return;
+    this.#said.add(key);
+    this.#options.logger.warn(fields, message);
   }
 
   /** Where the requests go, for messages; holds no credential. */
