@@ -31,12 +31,19 @@ export interface Database {
   };
 }
 
+function openPool(connectionString: string): pg.Pool {
+  const pool = new pg.Pool({ connectionString, connectionTimeoutMillis: 10_000 });
+  // Without a listener, a connection that breaks while nobody uses it ends the process.
+  const report = (error: Error) => console.error(`A connection to the database broke: ${error.message}`);
+  pool.on('error', report);
+  pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
+}
+
 /** The host's database with the two tables: the PostgreSQL at the URL, or else an embedded one in memory. */
 export async function openDatabase(url?: string): Promise<AsyncDisposable & { readonly db: Kysely<Database> }> {
   const dialect =
-    url === undefined
-      ? new PGliteDialect(await PGlite.create())
-      : new PostgresDialect({ pool: new pg.Pool({ connectionString: url, connectionTimeoutMillis: 10_000 }) });
+    url === undefined ? new PGliteDialect(await PGlite.create()) : new PostgresDialect({ pool: openPool(url) });
   const db = new Kysely<Database>({ dialect });
   const schema = await readFile(new URL('./schema.sql', import.meta.url), 'utf8');
   for (const statement of schema.split(';')) {
