@@ -1,26 +1,26 @@
 import { EmbeddingSpaceMismatchError } from '../errors.js';
 
 /**
- * What makes two vectors comparable. Vectors of two spaces must never be stored together or compared, not even where
+ * What makes two vectors comparable. Vectors of two spaces must never be stored together or compared, not even if
  * their dimensions agree: nothing would fail, and every search result would be noise.
  */
 export interface EmbeddingSpace {
   /** The model's name, such as `all-MiniLM-L6-v2` or `azure-text-embedding-3-small`. */
   readonly model: string;
-  /** What fixes the weights (a commit, a checksum), or null where a provider does not tell, as gateways do not. */
+  /** What fixes the weights (a commit, a checksum), or null if a provider does not tell, as gateways do not. */
   readonly revision: string | null;
   /** The length of a vector. */
   readonly dimension: number;
-  /** How token vectors become one, or null where the provider keeps it to itself. */
+  /** How token vectors become one, or null if the provider keeps it to itself. */
   readonly pooling: 'mean' | 'cls' | 'max' | 'last_token' | null;
   /**
    * What is put before documents and queries, or null for nothing. A pair belongs to one space: that is how such models
    * are trained.
    */
   readonly prompts: { readonly query: string; readonly document: string } | null;
-  /** Whether vectors have length 1, or null where the provider does not promise it. */
+  /** Whether vectors have length 1, or null if the provider does not promise it. */
   readonly normalized: boolean | null;
-  /** The number format that the model computes in (`fp32`, `int8`, …), or null where the provider does not tell. */
+  /** The number format that the model computes in (`fp32`, `int8`, …), or null if the provider does not tell. */
   readonly dtype: string | null;
 }
 
@@ -73,7 +73,7 @@ export function requireSpace(expected: string, received: DeclaredEmbeddingSpace,
   if (mayProduceSpace(received, expected)) return;
   const id = embeddingSpaceId(received);
   throw new EmbeddingSpaceMismatchError(
-    `${what} needs vectors of the embedding space ${expected}, but these are of ${id}. Vectors of two spaces cannot be compared, not even where their ` +
+    `${what} needs vectors of the embedding space ${expected}, but these are of ${id}. Vectors of two spaces cannot be compared, not even if their ` +
       'dimensions agree. Use the provider and model of the first space, or embed all records again into a new collection.',
     { expected, received: id },
   );

@@ -22,8 +22,9 @@ const prefixes: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * List prices from the npm package `@pydantic/genai-prices`, which holds them itself: no network call is made. Names that gateways give to
- * the models of OpenAI and others are found without their prefix, such as `azure-text-embedding-3-small`.
+ * List prices from the npm package `@pydantic/genai-prices`, which holds them itself: no network call is made. Names
+ * that gateways give to the models of OpenAI and others are found without their prefix, such as
+ * `azure-text-embedding-3-small`.
  *
  * @example
  * new ProviderFactory({ repository, kinds, priceSource: genAiPriceSource() });

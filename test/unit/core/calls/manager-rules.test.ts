@@ -179,7 +179,7 @@ describe('the circuit', () => {
     ]);
   });
 
-  it('counts streams that break off, and a stream that was left is no failure', async () => {
+  it('counts streams that break off, and a stream that was left is not a failure', async () => {
     const { manager, gateway } = setUp([row(1)]);
     await manager.initializeProviders(1);
     let breaksOff = false;
