@@ -141,6 +141,19 @@ describe('imports between layers', () => {
     expect(found).toEqual([]);
   });
 
+  it('never go into the operator’s room, but from its door and the command that copies', () => {
+    const room = 'vector-stores/qdrant/admin/';
+    const mayEnter = ['admin.ts', 'commands/copy-vectors.ts'];
+    const found = violations((file, report) => {
+      if (file.path.startsWith(room) || mayEnter.includes(file.path)) return;
+      for (const { specifier } of file.imports) {
+        const target = resolveRelative(file.path, specifier);
+        if (target?.startsWith(room) || target === 'admin.ts') report(`imports ${target}`);
+      }
+    });
+    expect(found).toEqual([]);
+  });
+
   it('have no cycles', () => {
     const graph = new Map(
       files.map(({ path, imports }) => [
