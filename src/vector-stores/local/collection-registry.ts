@@ -5,14 +5,14 @@ import type { CollectionConfig } from './collection-config.js';
 import { isObject } from './json.js';
 import { OpenCollection } from './open-collection.js';
 import { badInput, collectionExists, collectionNotFound, formatError, QdrantApiError } from './qdrant-api-error.js';
-import { FolderStorage } from './storage/folder-storage.js';
+import { FolderStorage, type StoreStorage } from './storage/folder-storage.js';
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what Qdrant forbids
 const forbiddenInName = /[<>:"/\\|?*\u0000\u001f]/;
 
 /** The collections of a client by name or alias. Creating, deleting and aliasing happen one after the other. */
 export class CollectionRegistry {
-  readonly #storage: FolderStorage | undefined;
+  readonly #storage: StoreStorage | undefined;
   readonly #collections: Map<string, OpenCollection>;
   #aliases: ReadonlyMap<string, string>;
   #lastChange: Promise<unknown> = Promise.resolve();
@@ -26,7 +26,7 @@ export class CollectionRegistry {
   }
 
   private constructor(
-    storage: FolderStorage | undefined,
+    storage: StoreStorage | undefined,
     collections: Map<string, OpenCollection>,
     aliases: ReadonlyMap<string, string>,
   ) {
@@ -88,6 +88,7 @@ export class CollectionRegistry {
       const actual = this.#aliases.get(name) ?? name;
       const open = this.#collections.get(actual);
       if (!open) return false;
+      if (open.refusal) throw open.refusal;
       this.#collections.delete(actual);
       try {
         await open.close();

@@ -6,6 +6,8 @@ export interface CollectionJournal {
   append(mutation: Mutation): Promise<void>;
   /** Set once a change could not be written: what is in memory is ahead of the disk from then on. */
   readonly failure: Error | undefined;
+  /** Set if nothing can be written at all. */
+  readonly refusal?: Error;
   close(): Promise<void>;
 }
 
@@ -21,10 +23,16 @@ export class OpenCollection {
 
   /** Applies a change at once; returns when it is durable. */
   async change(plan: (collection: Collection) => Mutation): Promise<void> {
+    if (this.refusal) throw this.refusal;
     const mutation = plan(this.collection);
     if (isEmpty(mutation)) return;
     this.collection.apply(mutation);
     await this.#journal?.append(mutation);
+  }
+
+  /** Set if the collection can only be read. */
+  get refusal(): Error | undefined {
+    return this.#journal?.refusal;
   }
 
   get failure(): Error | undefined {

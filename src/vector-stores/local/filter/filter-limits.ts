@@ -63,17 +63,22 @@ export function beginPoint(): void {
  * thousands of conditions.
  */
 export function spend(values: readonly unknown[], conditions: number, readsTexts: boolean): void {
+  let work = 1;
   for (const value of values) {
-    if (Array.isArray(value)) {
-      workLeft -= conditions * (1 + value.length);
-      if (readsTexts)
-        for (const item of value) if (typeof item === 'string') workLeft -= conditions * (item.length >> 2);
-    } else {
-      workLeft -= conditions * (1 + (readsTexts && typeof value === 'string' ? value.length >> 2 : 0));
-    }
+    work += 1;
+    if (Array.isArray(value)) work += value.length + (readsTexts ? textWork(value) : 0);
+    else if (readsTexts) work += textWork([value]);
   }
-  workLeft -= conditions;
+  workLeft -= conditions * work;
   if (workLeft < 0) {
     throw badInput('a filter asks too much of a single point: its lists or texts are long; use fewer conditions');
   }
+}
+
+const charactersOfWork = 4;
+
+function textWork(values: readonly unknown[]): number {
+  let characters = 0;
+  for (const value of values) if (typeof value === 'string') characters += value.length;
+  return characters / charactersOfWork;
 }

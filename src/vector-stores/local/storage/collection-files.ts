@@ -5,7 +5,7 @@ import type { CollectionConfig } from '../collection-config.js';
 import type { CollectionJournal } from '../open-collection.js';
 import { AppendLog } from './append-log.js';
 import { fileName, listCollectionFolder } from './collection-folder.js';
-import { loadCollection } from './collection-loader.js';
+import { type LoadedCollection, loadCollection } from './collection-loader.js';
 import { orRemove, syncFolder } from './files.js';
 import type { HeldLock } from './folder-lock.js';
 import { encodeEntry } from './mutation-codec.js';
@@ -75,9 +75,7 @@ export class CollectionFiles implements CollectionJournal {
     const loaded = await loadCollection(folder, listing);
     if (!loaded) return undefined;
     const { collection, last } = loaded;
-    if (end && (last.generation !== end.generation || last.end.isTorn || last.end.offset !== end.length)) {
-      throw storageCorrupt(folder, 'a log is not as long as it was when the store was closed');
-    }
+    requireEnd(folder, last, end);
     let generation = last.generation;
     let log = await AppendLog.resume(join(folder, fileName(generation, 'log')), last.end, lock);
     if (lock.isTakenOver) {
@@ -192,4 +190,11 @@ export class CollectionFiles implements CollectionJournal {
     await this.#log.close();
     this.failure ??= collectionClosed(this.#folder);
   }
+}
+
+/** @throws `storage_corrupt` if the logs do not end as they did when the store was closed. */
+export function requireEnd(folder: string, last: LoadedCollection['last'], end: LogEnd | undefined): void {
+  if (!end) return;
+  if (last.generation === end.generation && !last.end.isTorn && last.end.offset === end.length) return;
+  throw storageCorrupt(folder, 'a log is not as long as it was when the store was closed');
 }

@@ -3,12 +3,13 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CollectionConfig } from '../collection-config.js';
 import { OpenCollection } from '../open-collection.js';
-import { CollectionFiles } from './collection-files.js';
+import { CollectionFiles, requireEnd } from './collection-files.js';
 import { folderName, isFolderName, listCollectionFolder } from './collection-folder.js';
+import { loadCollection } from './collection-loader.js';
 import { syncFolder } from './files.js';
 import { FolderLock, type HeldLock, isLockFile } from './folder-lock.js';
 import type { LogEnd } from './record-file.js';
-import { namingFailures, storageCorrupt, storageRefused } from './storage-error.js';
+import { isReadOnlyError, namingFailures, storageCorrupt, storageReadOnly, storageRefused } from './storage-error.js';
 import { type Catalog, emptyCatalog, newIdentity, readCatalog, StoreFile, storeFileName } from './store-file.js';
 
 const collectionsFolder = 'collections';
@@ -16,9 +17,19 @@ const collectionsFolder = 'collections';
 const droppedForm = /^\.deleted-(?<identity>[0-9a-f-]{36})$/;
 const droppedName = (identity: string): string => `.deleted-${identity}`;
 
+/** Where the collections of a store and their names are written. */
+export interface StoreStorage {
+  /** Set while nothing can be answered. */
+  readonly failure: Error | undefined;
+  create(config: CollectionConfig): Promise<OpenCollection>;
+  delete(name: string): Promise<void>;
+  saveAliases(aliases: ReadonlyMap<string, string>): Promise<void>;
+  close(): Promise<void>;
+}
+
 /** What is read when a store is opened. */
 export interface LoadedStore {
-  readonly storage: FolderStorage;
+  readonly storage: StoreStorage;
   readonly collections: Map<string, OpenCollection>;
   readonly aliases: ReadonlyMap<string, string>;
 }
@@ -30,7 +41,7 @@ export interface LoadedStore {
  * gone once its folder has the name of a dropped one. What a crash leaves between the steps is finished when the store
  * is opened.
  */
-export class FolderStorage {
+export class FolderStorage implements StoreStorage {
   readonly #folder: string;
   readonly #lock: FolderLock;
   readonly #file: StoreFile;
@@ -50,7 +61,8 @@ export class FolderStorage {
         await mkdir(folder, { recursive: true });
         await requireVacant(folder);
       }
-      const lock = await FolderLock.acquire(folder);
+      const lock = await acquireOrRead(folder);
+      if (!lock) return readStore(folder);
       try {
         await mkdir(join(folder, collectionsFolder), { recursive: true });
         const catalog = await readCatalog(folder);
@@ -226,6 +238,50 @@ export class FolderStorage {
     const { ends } = this.#file.catalog;
     return this.#files.size === ends.size && [...this.#files.keys()].every((name) => ends.has(name));
   }
+}
+
+/** Undefined if there is a store in the folder, and nothing may be written there. */
+async function acquireOrRead(folder: string): Promise<FolderLock | undefined> {
+  try {
+    return await FolderLock.acquire(folder);
+  } catch (error) {
+    if (isReadOnlyError(error) && (await readCatalog(folder))) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Reads a store in a folder that can only be read: without a lock, since nobody who shares its permissions can write
+ * either, and without finishing what a crash left.
+ */
+async function readStore(folder: string): Promise<LoadedStore> {
+  const catalog = await readCatalog(folder);
+  if (!catalog) throw storageCorrupt(folder, 'the store is gone');
+  const refusal = storageReadOnly(folder);
+  const refuse = () => Promise.reject(refusal);
+  const collections = new Map<string, OpenCollection>();
+  const names = catalog.isFirstVersion ? undefined : new Set([...catalog.collections.keys()].map(folderName));
+  for (const entry of await readdir(join(folder, collectionsFolder), { withFileTypes: true })) {
+    if (!entry.isDirectory() || !isFolderName(entry.name) || names?.has(entry.name) === false) continue;
+    const place = join(folder, collectionsFolder, entry.name);
+    const loaded = await loadCollection(place, await listCollectionFolder(place));
+    if (!loaded) throw storageCorrupt(place, 'the files of a collection are empty or cut off');
+    const { name } = loaded.collection.config;
+    requireEnd(place, loaded.last, catalog.ends.get(name));
+    const journal = { append: refuse, failure: undefined, refusal, close: async () => undefined };
+    collections.set(name, new OpenCollection(loaded.collection, journal));
+  }
+  const missing = [...catalog.collections.keys()].find((name) => !collections.has(name));
+  if (missing !== undefined)
+    throw storageCorrupt(join(folder, collectionsFolder, folderName(missing)), 'it is missing');
+  const storage: StoreStorage = {
+    failure: undefined,
+    create: refuse,
+    delete: refuse,
+    saveAliases: refuse,
+    close: async () => undefined,
+  };
+  return { storage, collections, aliases: catalog.aliases };
 }
 
 /** @throws if a folder holds anything but what a crash can leave of a store that was just begun. */

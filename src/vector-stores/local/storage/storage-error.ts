@@ -26,6 +26,19 @@ export function storageRefused(path: string, why: string): VectorStoreError {
   });
 }
 
+/** The folder lies on a medium, or has permissions, that allow reading only. */
+export function storageReadOnly(folder: string): VectorStoreError {
+  return new VectorStoreError(
+    `The folder of the local vector store can only be read: make it writable for this process, or copy it, and open it again (${folder}).`,
+    { code: 'unsupported_operation' },
+  );
+}
+
+/** Whether the operating system refused to write. */
+export function isReadOnlyError(error: unknown): boolean {
+  return ['EROFS', 'EACCES', 'EPERM'].includes(codeOf(error) ?? '');
+}
+
 /** The operating system refused something. Its code is in the message, since a cause does not reach every log. */
 export function storageFailed(doing: string, path: string, cause: unknown, advice = ''): VectorStoreError {
   const code = codeOf(cause);

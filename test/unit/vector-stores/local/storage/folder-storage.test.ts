@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LocalQdrantClient } from '#src/vector-stores/local/local-qdrant-client.js';
 import { buildProgram } from '../../../../fixtures/local-engine/build-program.js';
@@ -382,4 +384,31 @@ it('says that a collection is missing, and takes in one that a crash left unlist
   await use((client) => client.createCollection('unlisted', { vectors }));
   await writeFile(join(folder, 'store.json'), listed);
   await use(async (client) => expect((await client.getCollections()).collections.length).toBe(3));
+});
+
+it('reads a store in a folder that can only be read, and refuses changes', async () => {
+  const store = join(folder, 'store');
+  const client = await LocalQdrantClient.open({ location: store });
+  await client.createCollection('docs', { vectors });
+  await client.upsert('docs', { points: [1, 2].map((id) => ({ id, vector: [id] })) });
+  const alias = { create_alias: { collection_name: 'docs', alias_name: 'live' } };
+  await client.updateCollectionAliases({ actions: [alias] });
+  await client.close();
+  const script = await buildProgram('read-only', folder);
+  await chmod(folder, 0o755);
+  await chmod(store, 0o555);
+  // Permissions do not bind the superuser.
+  const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  const { stdout } = await promisify(execFile)(process.execPath, [script, store], nobody);
+  await chmod(store, 0o755);
+  const refused = 'unsupported_operation';
+  expect(JSON.parse(stdout)).toEqual({
+    count: { count: 2 },
+    alias: { count: 2 },
+    upsert: refused,
+    delete: refused,
+    create: refused,
+    drop: refused,
+    after: { count: 2 },
+  });
 });
