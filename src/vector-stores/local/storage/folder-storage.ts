@@ -102,7 +102,8 @@ export class FolderStorage implements StoreStorage {
       const entries = await readdir(this.#collections, { withFileTypes: true });
       const dropped = new Set(entries.map(({ name }) => droppedForm.exec(name)?.groups?.identity));
       const listed = new Map([...this.#file.catalog.collections].filter(([, identity]) => !dropped.has(identity)));
-      for (const entry of entries) await this.#loadCollection(entry, listed, collections);
+      const nameOf = new Map(Array.from(listed.keys(), (name) => [folderName(name), name]));
+      for (const entry of entries) await this.#loadCollection(entry, nameOf.get(entry.name), collections);
       this.#requireAll(listed, collections);
       await this.#bringUpToDate(listed, collections);
       for (const identity of dropped) {
@@ -115,15 +116,18 @@ export class FolderStorage implements StoreStorage {
     }
   }
 
-  /** What is not of this store is left alone; a copy of a collection under another name is refused. */
+  /**
+   * What is not of this store is left alone; a copy of a collection under another name is refused.
+   *
+   * @param known - the collection that the catalog lists for this folder.
+   */
   async #loadCollection(
     entry: Dirent,
-    listed: ReadonlyMap<string, string>,
+    known: string | undefined,
     collections: Map<string, OpenCollection>,
   ): Promise<void> {
     if (entry.isFile() || droppedForm.test(entry.name)) return;
     const folder = join(this.#collections, entry.name);
-    const known = [...listed.keys()].find((name) => folderName(name) === entry.name);
     const end = known === undefined ? undefined : this.#file.catalog.ends.get(known);
     const found = await CollectionFiles.open(folder, this.#heldLock, end);
     if (found) {
