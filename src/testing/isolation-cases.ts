@@ -40,7 +40,9 @@ interface CaseTraits {
 const everything = { limit: 1000, scoreThreshold: -1 };
 const vector = [1, 1, 1];
 
-/** A case for each method that touches points or collections. A store with a method that is missing here does not pass. */
+/**
+ * A case for each method that touches points or collections. A store with a method that is missing here does not pass.
+ */
 export const isolationCases: Readonly<Record<string, IsolationCase>> = {
   createCollection: {
     changes: true,
@@ -128,7 +130,8 @@ export const isolationCases: Readonly<Record<string, IsolationCase>> = {
 };
 
 /**
- * A case for each method of the fixture's `admin`, which works for one tenant at a time; the operator's view over all of them is its own.
+ * A case for each method of the fixture's `admin`, which works for one tenant at a time; the operator's view over all
+ * of them is its own.
  */
 export const operatorCases: Readonly<Record<string, OperatorCase>> = {
   rebuildCollection: {

@@ -30,7 +30,8 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
 
   describe(`VectorStore contract: ${options.name}`, () => {
     let fixture: VectorStoreFixture;
-    // Tenants of its own for each test and run, so that a server needs no clean-up before it and tests may run in any order.
+    // Tenants of its own for each test and run, so that a server needs no clean-up before it and tests may run in any
+    // order.
     const firstTenant = 1_000_000 + Math.floor(Math.random() * 1_000_000_000);
     let tenantCount = 0;
     const newTenant = (): number => firstTenant + tenantCount++;
@@ -329,7 +330,7 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
         ['a fractional limit', [1, 2, 3], { limit: 1.5 }],
         ['a threshold over 1', [1, 2, 3], { scoreThreshold: 1.1 }],
         ['a filter with an unknown key', [1, 2, 3], { filter: { and: [] } }],
-        ['a filter that is none', [1, 2, 3], { filter: null }],
+        ['a filter that is invalid', [1, 2, 3], { filter: null }],
       ];
       for (const [name, vector, more] of badSearches) {
         it(`search refuses ${name}`, async () => {
@@ -350,7 +351,7 @@ export function vectorStoreContract(testApi: TestApi, options: VectorStoreContra
         ['deleteRecords', (id, table, signal) => fixture.store.deleteRecords(id, table, [1], { signal })],
       ];
       for (const [name, call] of methods) {
-        it(`${name} refuses what is no tenant or no table`, async () => {
+        it(`${name} refuses what is not a tenant or a table`, async () => {
           for (const tenantId of [0, -1, 1.5, Number.NaN, 2 ** 53, '1', null, undefined, {}, [1]] as number[]) {
             expect(await codeOf(call(tenantId, docsOf(tenantId)))).toBe('invalid_input');
           }

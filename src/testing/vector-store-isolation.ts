@@ -14,11 +14,14 @@ import type { TestApi } from './test-api.js';
 
 export interface IsolationFixture {
   readonly store: VectorStore;
-  /** The operator's methods, if the store has an object for them, as `QdrantAdmin` is: they too must keep tenants apart. */
+  /**
+   * The operator's methods, if the store has an object for them, as `QdrantAdmin` is: they too must keep tenants apart.
+   */
   readonly admin?: object | undefined;
   /**
-   * Makes the collection of a tenant's table for vectors of 3 dimensions, in whichever way is to be tested; where the store has `searchHybrid` with
-   * sparse vectors, where it has `countValues` with an index of the keywords `secret` and `tags`. Called again for a table that exists.
+   * Makes the collection of a tenant's table for vectors of 3 dimensions, in whichever way is to be tested: with sparse
+   * vectors if the store has `searchHybrid`, and, if it has `countValues`, with an index of the keywords `secret` and
+   * `tags`. Called again for a table that exists.
    */
   createTable(tenantId: number, tableName: string): Promise<void>;
   /** Removes the collections of the tenants that the suite used. */
@@ -34,7 +37,9 @@ export interface VectorStoreIsolationOptions {
   open(): Promise<IsolationFixture>;
 }
 
-/** Why an attack may fail: it was refused. `isolation_violated` is none: it would say that only the second lock held. */
+/**
+ * Why an attack may fail: it was refused. `isolation_violated` is not one: it would say that only the second lock held.
+ */
 const refusals: readonly unknown[] = [
   'invalid_input',
   'collection_not_found',
@@ -44,12 +49,14 @@ const refusals: readonly unknown[] = [
 ];
 
 /**
- * Proves that no method of a vector store reads, counts, changes or deletes another tenant's points: each method once as a plain caller would,
- * and thousands of times with hostile filters, metadata, names and ids. A store with a method that the suite does not know fails it.
+ * Proves that no method of a vector store reads, counts, changes or deletes another tenant's points: each method once
+ * as a plain caller would, and thousands of times with hostile filters, metadata, names and ids. A store with a method
+ * that the suite does not know fails it.
  *
  * @example
  * import fc from 'fast-check';
- * vectorStoreIsolation({ afterAll, beforeAll, describe, expect, it }, { name: 'mine', fastCheck: fc, open: openMyStore });
+ * const testApi = { afterAll, beforeAll, describe, expect, it };
+ * vectorStoreIsolation(testApi, { name: 'mine', fastCheck: fc, open: openMyStore });
  */
 export function vectorStoreIsolation(testApi: TestApi, options: VectorStoreIsolationOptions): void {
   const { describe, it, expect, beforeAll, afterAll } = testApi;
@@ -192,7 +199,10 @@ class World {
     return view;
   }
 
-  /** Others store records with the same ids, terms and values as the tenant's, and many more of one term than of another. */
+  /**
+   * Others store records with the same ids, terms and values as the tenant's, and many more of one term than of
+   * another.
+   */
   async strangersStore(round: number): Promise<void> {
     const isHybrid = 'searchHybrid' in this.store;
     for (const [i, stranger] of this.tenantIds.slice(1).entries()) {

@@ -124,7 +124,7 @@ describe('the isolation suite has teeth', () => {
     expect(failures).not.toEqual([]);
   });
 
-  it('passes where nothing is sabotaged', async () => {
+  it('passes if nothing is sabotaged', async () => {
     const failures = await failuresOf((api) => {
       vectorStoreIsolation(api, {
         name: 'sound',

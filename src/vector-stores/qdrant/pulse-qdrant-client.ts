@@ -77,26 +77,30 @@ type UseCollection = <Value>(work: (collection: Collection) => Promise<Value>) =
 
 /** How many ids go into one request. */
 const idsPerRequest = 1_000;
-/** Any vector will do where the options are checked and the vector comes later. */
+/** Any vector will do: the options are checked before the vector is known. */
 const placeholder = [1];
 
 /**
- * Vectors of many tenants on Qdrant, each seeing only its own: the tenant is in the filter of every request, and in a collection of its own or,
- * in the mode `shared`, in one index of its own. On a server, or in this process with `location`.
+ * Vectors of many tenants on Qdrant, each seeing only its own: the tenant is in the filter of every request, and in a
+ * collection of its own or, in the mode `shared`, in one index of its own. On a server, or in this process with
+ * `location`.
  *
- * A call that gives one answer (a search, a read by id, a count, a delete, a description, `health`) ends within `timeoutMs`, with all that it
- * asks the server and asks again. Of what may take long (upserts, `listRecords`, and what makes or drops collections) each request or page has
- * that time. All honour their `signal`; a change that was under way then may still be made. A request that found the server busy or away is sent
- * again. What an operator does (moving, rebuilding, copying, loading in bulk) is in `QdrantAdmin`, of `@pulse/ai-providers/admin`.
+ * A call that gives one answer (a search, a read by id, a count, a delete, a description, `health`) ends within
+ * `timeoutMs`, with all that it asks the server and asks again. Of what may take long (upserts, `listRecords`, and what
+ * makes or drops collections) each request or page has that time. All honour their `signal`; a change that was under
+ * way then may still be made. A request that found the server busy or away is sent again. What an operator does
+ * (moving, rebuilding, copying, loading in bulk) is in `QdrantAdmin`, of `@pulse/ai-providers/admin`.
  *
- * A bad argument is an `InvalidInputError` before anything is sent, a failure a `VectorStoreError` naming the server. A table without a collection is a
- * `VectorStoreError` with code `collection_not_found`.
+ * A bad argument is an `InvalidInputError` before anything is sent, a failure a `VectorStoreError` naming the server. A
+ * table without a collection is a `VectorStoreError` with code `collection_not_found`.
  *
  * @example
- * const store = new PulseQdrantClient({ url: 'http://localhost:6333' })   // or { location: './vectors' }, or { location: ':memory:' }
+ * // Or { location: './vectors' }, or { location: ':memory:' }, which need no server.
+ * const store = new PulseQdrantClient({ url: 'http://localhost:6333' })
  * await store.createCollection(7, 'documents', { vectorSize: 384 })
  * await store.upsertVectorsBatch(7, 'documents', [{ recordId: 42, vector, metadata: { language: 'de' } }])
- * const hits = await store.searchSimilar(7, 'documents', queryVector, { filter: { must: [{ key: 'language', match: { value: 'de' } }] } })
+ * const filter = { must: [{ key: 'language', match: { value: 'de' } }] }
+ * const hits = await store.searchSimilar(7, 'documents', queryVector, { filter })
  * await store.close()
  */
 export class PulseQdrantClient implements VectorStore {
@@ -110,8 +114,8 @@ export class PulseQdrantClient implements VectorStore {
   }
 
   /**
-   * A client as the environment says: `QDRANT_HOST` (a host or a URL, default `localhost`), `QDRANT_PORT` (6333), `QDRANT_TIMEOUT` (seconds, 120),
-   * `QDRANT_API_KEY`.
+   * A client as the environment says: `QDRANT_HOST` (a host or a URL, default `localhost`), `QDRANT_PORT` (6333),
+   * `QDRANT_TIMEOUT` (seconds, 120), `QDRANT_API_KEY`.
    *
    * @throws `AiProviderError` with code `invalid_config` naming the variable.
    */
@@ -120,12 +124,13 @@ export class PulseQdrantClient implements VectorStore {
   }
 
   /**
-   * Makes the collection of a tenant's table, with cosine distance, and its indexes: `client_{tenantId}_{tableName}`, or with `mode: 'shared'`
-   * one for the table's points of all tenants. What exists is left as it is, apart from indexes that it lacks; a collection that the platform made
-   * before is taken over.
+   * Makes the collection of a tenant's table, with cosine distance, and its indexes: `client_{tenantId}_{tableName}`,
+   * or with `mode: 'shared'` one for the table's points of all tenants. What exists is left as it is, apart from
+   * indexes that it lacks; a collection that the platform made before is taken over.
    *
-   * @throws `AiProviderError` with code `dimension_mismatch` where it exists with another vector size; `EmbeddingSpaceMismatchError` where
-   * it is pinned to another space, or holds vectors of an unknown one; `VectorStoreError`.
+   * @throws `AiProviderError` with code `dimension_mismatch` if it exists with another vector size;
+   *   `EmbeddingSpaceMismatchError` if it is pinned to another space, or holds vectors of an unknown one;
+   *   `VectorStoreError`.
    */
   async createCollection(tenantId: number, tableName: string, options: QdrantCollectionOptions = {}): Promise<void> {
     collectionName(tenantId, tableName);
@@ -145,7 +150,10 @@ export class PulseQdrantClient implements VectorStore {
     });
   }
 
-  /** The tables that the tenant has a collection for, and those of shared collections that hold a point of it; ordered by name. */
+  /**
+   * The tables that the tenant has a collection for, and those of shared collections that hold a point of it; ordered
+   * by name.
+   */
   async listCollections(tenantId: number, options: CallOptions = {}): Promise<QdrantCollectionDescription[]> {
     requireOptions(options);
     return this.#connection.withinDeadline({ operation: 'listing', signal: options.signal }, (signal) =>
@@ -153,22 +161,27 @@ export class PulseQdrantClient implements VectorStore {
     );
   }
 
-  /** Removes the tenant's table: a collection of its own as a whole, of a shared one only the tenant's points. No such collection is no error. */
+  /**
+   * Removes the tenant's table: a collection of its own as a whole, of a shared one only the tenant's points. Does
+   * nothing if there is none.
+   */
   async dropCollection(tenantId: number, tableName: string, options: CallOptions = {}): Promise<void> {
     requireOptions(options);
     await dropCollection(this.#connection, this.#catalog, tenantId, tableName, options.signal);
   }
 
   /**
-   * Stores records, in requests of up to 256 points and 8 MB, four at a time, each within `timeoutMs`; one that is stored already, under the
-   * same record id, is replaced. The number 1 and the string '1' are two record ids.
+   * Stores records, in requests of up to 256 points and 8 MB, four at a time, each within `timeoutMs`; one that is
+   * stored already, under the same record id, is replaced. The number 1 and the string '1' are two record ids.
    *
-   * @param records - An array, which is checked as a whole before anything is sent and in which a record id may stand once; or any iterable, read
-   * as fast as it is stored, in which the last of two records with one id is kept. Must not change before the call ends.
+   * @param records - An array, which is checked as a whole before anything is sent and in which a record id may occur
+   *   once; or any iterable, read as fast as it is stored, in which the last of two records with one id is kept. Must
+   *   not change before the call ends.
    * @returns The point ids, in the order of the records. No records: an empty result, without a request.
-   * @throws `InvalidInputError` with the position of a record that is unusable (a wrong vector, a vector of zeros, metadata that is not JSON or
-   * holds a reserved key), or what an iterable threw: of an iterable, all records before it are stored then. `PartialUpsertError` naming
-   * every record that was read and is not known to be stored, with why reading ended as its `cause`. A failure of `onProgress`, as it is.
+   * @throws `InvalidInputError` with the position of a record that is unusable (a wrong vector, a vector of zeros,
+   *   metadata that is not JSON or holds a reserved key), or what an iterable threw: of an iterable, all records before
+   *   it are stored then. `PartialUpsertError` naming every record that was read and is not known to be stored, with
+   *   why reading ended as its `cause`. A failure of `onProgress`, as it is.
    */
   async upsertVectorsBatch(
     tenantId: number,
@@ -187,8 +200,8 @@ export class PulseQdrantClient implements VectorStore {
   /**
    * The tenant's records nearest to a vector, best first.
    *
-   * @throws `InvalidInputError` for an unusable vector, option or filter; `VectorStoreError` with code `isolation_violated`, and nothing of the
-   * answer, where a hit is another tenant's.
+   * @throws `InvalidInputError` for an unusable vector, option or filter; `VectorStoreError` with code
+   *   `isolation_violated`, and nothing of the answer, if a hit is another tenant's.
    */
   async searchSimilar(
     tenantId: number,
@@ -242,10 +255,10 @@ export class PulseQdrantClient implements VectorStore {
   }
 
   /**
-   * Searches by meaning and by keywords at once, and fuses the two lists. Scores are ranks, not similarities; hits of one score come in any
-   * order, which a server may change between two pages.
+   * Searches by meaning and by keywords at once, and fuses the two lists. Scores are ranks, not similarities; hits of
+   * one score come in any order, which a server may change between two pages.
    *
-   * @throws `VectorStoreError` with code `unsupported_operation` where the collection has no sparse vectors.
+   * @throws `VectorStoreError` with code `unsupported_operation` if the collection has no sparse vectors.
    */
   async searchHybrid(
     tenantId: number,
@@ -299,8 +312,8 @@ export class PulseQdrantClient implements VectorStore {
   }
 
   /**
-   * The content hashes of records by their ids, without their metadata; records that are not stored are left out. The order is the
-   * store's. A table without a collection is an error, as it is for every read.
+   * The content hashes of records by their ids, without their metadata; records that are not stored are left out. The
+   * order is the store's. A table without a collection is an error, as it is for every read.
    */
   async readStored(
     tenantId: number,
@@ -368,7 +381,10 @@ export class PulseQdrantClient implements VectorStore {
     );
   }
 
-  /** The values of a metadata field and how many records have each; the field needs an index of its type (`payloadIndexes`). */
+  /**
+   * The values of a metadata field and how many records have each; the field needs an index of its type
+   * (`payloadIndexes`).
+   */
   async countValues(
     tenantId: number,
     tableName: string,
@@ -422,13 +438,19 @@ export class PulseQdrantClient implements VectorStore {
     );
   }
 
-  /** Whether the store answers, has loaded its collections, and takes the key. Never throws, but for the reason of `signal`. */
+  /**
+   * Whether the store answers, has loaded its collections, and takes the key. Never throws, but for the reason of
+   * `signal`.
+   */
   async health(options: CallOptions = {}): Promise<VectorStoreHealth> {
     requireOptions(options);
     return checkHealth(this.#connection, options.signal);
   }
 
-  /** Fails what is under way with `aborted_by_close` and closes what this client opened, never an injected `client`. May be called again. */
+  /**
+   * Fails what is under way with `aborted_by_close` and closes what this client opened, never an injected `client`. May
+   * be called again.
+   */
   async close(): Promise<void> {
     await this.#connection.close();
   }
@@ -467,7 +489,10 @@ export class PulseQdrantClient implements VectorStore {
     );
   }
 
-  /** A call of one answer: one deadline for all that it does, and the collection looked up anew, once it is old, for each of its requests. */
+  /**
+   * A call of one answer: one deadline for all that it does, and the collection looked up again, once it is old, for
+   * each of its requests.
+   */
   #answer<Value>(
     operation: string,
     tenantId: number,

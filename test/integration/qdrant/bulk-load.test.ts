@@ -60,7 +60,7 @@ describe('bulkLoad', () => {
     expect(await thresholdOf()).toBe(12_345);
   });
 
-  it('restores the setting where it is aborted between its first two changes, or after them', async () => {
+  it('restores the setting if it is aborted between its first two changes, or after them', async () => {
     await local.updateCollection('client_1_docs', { optimizers_config: { indexing_threshold: 12_345 } });
     for (const changes of [1, 2]) {
       const controller = new AbortController();

@@ -25,7 +25,7 @@ for (const { name, open, clean } of storesUnderTest('collections of PulseQdrantC
       ).rejects.toMatchObject({ code: 'unsupported_operation', message: expect.stringContaining('integer') });
     });
 
-    it('builds a shared collection anew with all points of each tenant', async () => {
+    it('rebuilds a shared collection with all points of each tenant', async () => {
       await using store = await open();
       const [one, other] = [tenants.next(), tenants.next()];
       const table = `docs_${one}`;

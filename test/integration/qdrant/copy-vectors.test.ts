@@ -55,7 +55,7 @@ const expected = [
 ];
 
 describe('copyVectorStore', () => {
-  it('copies a folder to a server: pins, modes, indexes, every record; again is no harm', async () => {
+  it('copies a folder to a server: pins, modes, indexes, every record; again does no harm', async () => {
     for (let time = 0; time < 2; time++) expect(await copyVectorStore({ location: folder }, { url })).toEqual(expected);
     const [source, target] = [new PulseQdrantClient({ location: folder }), new PulseQdrantClient({ url })];
     expect(await target.describeCollection(1, 'docs')).toEqual(await source.describeCollection(1, 'docs'));
@@ -74,7 +74,7 @@ describe('copyVectorStore', () => {
     await target.close();
   });
 
-  it('mends what differs in the target, and removes what the source has not where a mirror is asked for', async () => {
+  it('fixes what differs in the target, and removes what the source has not if a mirror is asked for', async () => {
     await copyVectorStore({ location: folder }, { url });
     const target = new PulseQdrantClient({ url });
     await target.upsertVectorsBatch(1, 'docs', [
@@ -170,7 +170,7 @@ describe('copyVectorStore', () => {
     });
   });
 
-  it('does not make a source that is none, to copy nothing from it', async () => {
+  it('does not make a source that is invalid, to copy nothing from it', async () => {
     const mistyped = join(folder, 'vectosr');
     await expect(copyVectorStore({ location: mistyped }, { url })).rejects.toMatchObject({
       code: 'invalid_input',
@@ -205,7 +205,7 @@ describe('pulse-ai copy-vectors', () => {
     expect(stdout).toContain('705 points');
   });
 
-  it('tells its usage where it is asked for it', async () => {
+  it('tells its usage if it is asked for it', async () => {
     const { stdout } = await run(process.execPath, [pulseAi, 'copy-vectors', '--help']);
     expect(stdout).toContain('--mirror');
   });
@@ -224,7 +224,7 @@ describe('pulse-ai copy-vectors', () => {
     await store.close();
   });
 
-  it('exits with 1 and the reason where it fails, and with 2 and its usage where it is used wrongly', async () => {
+  it('exits with 1 and the reason if it fails, and with 2 and its usage if it is used wrongly', async () => {
     await expect(run(process.execPath, [pulseAi, 'copy-vectors', folder, 'http://127.0.0.1:1'])).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringContaining('http://127.0.0.1:1'),

@@ -6,8 +6,9 @@ import { PulseQdrantClient } from '#src/vector-stores/qdrant/pulse-qdrant-client
 import type { QdrantClientLike } from '#src/vector-stores/qdrant-api.js';
 import { instantClock } from '../../helpers/instant-clock.js';
 
-// What a server that is slow, or a process that is stopped (SIGSTOP, a garbage collection, a virtual machine on its way), does to a move, a rebuild
-// or a drop: one request of a writer, or of the mover, waits as long as it takes for the others to be through.
+// What a server that is slow, or a process that is stopped (SIGSTOP, a garbage collection, a virtual machine on its
+// way), does to a move, a rebuild or a drop: one request of a writer, or of the mover, waits as long as it takes for
+// the others to be through.
 
 let local: QdrantClientLike;
 const open = (client: QdrantClientLike = local): PulseQdrantClient =>
@@ -20,7 +21,10 @@ beforeEach(async () => {
   local = (await LocalQdrantClient.open({ location: ':memory:' })) as unknown as QdrantClientLike;
 });
 
-/** A client whose first request of a kind waits for all of `meanwhile`, before the server has it or before its answer comes. */
+/**
+ * A client whose first request of a kind waits for all of `meanwhile`, before the server has it or before its answer
+ * comes.
+ */
 function stopped(
   method: keyof QdrantClientLike,
   isBefore: boolean,
@@ -205,7 +209,7 @@ describe('a mover that was stopped', () => {
   });
 });
 
-describe('points that are no tenant’s', () => {
+describe('points that belong to no tenant', () => {
   const strays = ['00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-00000000000b'];
   const unsupported = { code: 'unsupported_operation', message: expect.stringContaining(strays[0]!) };
 
@@ -243,7 +247,7 @@ describe('copyVectorStore', () => {
     ['collection', 'client_1_docs', { client_id: 2 }],
     ['shared', 'shared_docs', {}],
     ['shared', 'shared_docs', { client_id: 1 }],
-  ] as const)('of a table in the mode %s (%s) names points that are no tenant’s: %j', async (mode, name, owner) => {
+  ] as const)('of a table in the mode %s (%s) names points that belong to no tenant: %j', async (mode, name, owner) => {
     await open().createCollection(1, 'docs', { vectorSize: 2, mode });
     await open().upsertVectorsBatch(1, 'docs', records);
     const payload = { table_name: 'docs', record_id: 'stray', ...owner };

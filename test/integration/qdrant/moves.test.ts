@@ -67,7 +67,7 @@ describe('moveTenant', () => {
     ['shared', false],
     ['collection', true],
     ['collection', false],
-  ] as const)('to %s goes on where it died, at whichever step (before it: %s)', async (to, isBefore) => {
+  ] as const)('to %s resumes after it died at whichever step (before it: %s)', async (to, isBefore) => {
     const from = to === 'shared' ? 'collection' : 'shared';
     const before = await everythingOf(1);
     let steps = 0;
@@ -110,7 +110,8 @@ describe('moveTenant', () => {
       if (isMoving) outcomes.push(outcome);
     });
     await new QdrantAdmin({ client, clock: instantClock }).moveTenant(1, 'docs', 'shared');
-    // The first steps make the shared collection and its indexes; from the mark on nothing is written, until all has arrived.
+    // The first steps make the shared collection and its indexes; from the mark on nothing is written, until all has
+    // arrived.
     expect(outcomes.slice(0, 4)).toEqual(['written', 'written', 'written', 'written']);
     expect(outcomes.length).toBeGreaterThan(5);
     for (const outcome of outcomes.slice(4, -1)) expect(outcome).toEqual(['unavailable', true]);
@@ -179,7 +180,7 @@ describe('moveTenant', () => {
   });
 
   it.each(['ended', 'died in its last step'])(
-    'does not take up again what another call has moved when its own mark comes, where that one %s',
+    'does not take up again what another call has moved when its own mark comes, if that one %s',
     async (way) => {
       await openAdmin().moveTenant(1, 'docs', 'shared');
       let isFirst = true;
@@ -237,7 +238,7 @@ describe('moveTenant', () => {
   });
 
   it.each(['shared', 'collection'] as const)(
-    'to %s deletes nothing where both places have points and no move says which are to stay',
+    'to %s deletes nothing if both places have points and no move says which are to stay',
     async (to) => {
       await openAdmin().moveTenant(1, 'docs', 'shared');
       const code = 'unsupported_operation';
@@ -369,7 +370,7 @@ describe('cancelMove', () => {
     await readersSeeEverything();
   });
 
-  it('leaves the only copy alone where the shared collection is gone', async () => {
+  it('leaves the only copy alone if the shared collection is gone', async () => {
     await openAdmin().moveTenant(1, 'docs', 'shared');
     const { client } = dyingClient(local, 6, true);
     await expect(

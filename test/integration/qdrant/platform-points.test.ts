@@ -56,7 +56,7 @@ describe.each(['not taken over yet', 'taken over'])('a collection of the platfor
     ]);
   });
 
-  it('loses no record where the process dies between storing and replacing, and the next upsert replaces', async () => {
+  it('loses no record if the process dies between storing and replacing, and the next upsert replaces', async () => {
     const record = { recordId: 5, vector: [0, 1], metadata: { by: 'us' } };
     intercept = (method, _values, goOn) => {
       if (method === 'delete') throw new Error('dead');

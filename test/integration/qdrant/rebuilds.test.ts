@@ -80,7 +80,7 @@ describe('rebuildCollection', () => {
     [false, 'first'],
     [true, 'later'],
     [false, 'later'],
-  ])('goes on where it died, at whichever step (before it: %s), in a table’s %s rebuild', async (isBefore, which) => {
+  ])('resumes after it died at whichever step (before it: %s), in a table’s %s rebuild', async (isBefore, which) => {
     let steps = 0;
     for (let dieAt = 1; ; dieAt++) {
       if (which === 'first') {
@@ -158,7 +158,7 @@ describe('rebuildCollection', () => {
     expect(await openStore().describeCollection(1, 'docs')).toMatchObject({ embeddingSpace: 'c' });
   });
 
-  it('begins with nothing, also where an earlier one was left; that one’s job comes to an end', async () => {
+  it('begins with nothing, also if an earlier one was left; that one’s job comes to an end', async () => {
     const left = await openAdmin().rebuildCollection(1, 'docs', options);
     await left.upsertVectorsBatch(1, [{ recordId: 'stale', vector: [1, 1, 1, 1] }]);
     const rebuild = await openAdmin().rebuildCollection(1, 'docs', { ...options, embeddingSpace: 'x' });
@@ -173,7 +173,7 @@ describe('rebuildCollection', () => {
     expect(await openStore().getRecords(1, 'docs', ['stale'])).toEqual([]);
   });
 
-  it('goes on with one that was left where that is asked for, and only with the same vectors', async () => {
+  it('goes on with one that was left if that is asked for, and only with the same vectors', async () => {
     const begun = await openAdmin().rebuildCollection(1, 'docs', options);
     await begun.upsertVectorsBatch(1, rebuilt.slice(0, 300));
     await expect(
@@ -207,7 +207,7 @@ describe('rebuildCollection', () => {
     expect(settings).toEqual({ ...settings, ...before, metadata: undefined });
     expect(payload_schema).toMatchObject({ number: { data_type: 'integer' }, title: { data_type: 'text' } });
     expect(await store.describeCollection(3, 'docs')).toMatchObject({ embeddingSpace: 'a', vectorSize: 3 });
-    // What is told goes before it, a preset before all of the storage.
+    // What is given goes before it, a preset before all of the storage.
     const changed = await new QdrantAdmin(store).rebuildCollection(3, 'docs', {
       preset: 'large',
       hasSparseVectors: false,
@@ -330,7 +330,7 @@ describe('rebuildSharedCollection', () => {
 });
 
 describe('dropCollection', () => {
-  it.each([true, false])('goes on where it died, at whichever step (before it: %s)', async (isBefore) => {
+  it.each([true, false])('resumes after it died at whichever step (before it: %s)', async (isBefore) => {
     for (let dieAt = 1; ; dieAt++) {
       await openStore().createCollection(3, 'docs', { vectorSize: 3 });
       const first = await openAdmin().rebuildCollection(3, 'docs');

@@ -48,7 +48,7 @@ for (const { name, open, clean } of storesUnderTest('records of PulseQdrantClien
       expect(found).toEqual(records.map(({ recordId }) => recordId));
     });
 
-    it('gives vectors where they are asked for', async () => {
+    it('gives vectors if they are asked for', async () => {
       const [bare] = await store.searchSimilar(tenantId, table, query);
       expect(bare).not.toHaveProperty('vector');
       const [hit] = await store.searchSimilar(tenantId, table, query, { withVectors: true });
@@ -144,7 +144,7 @@ for (const { name, open, clean } of storesUnderTest('records of PulseQdrantClien
       await store.dropCollection(tenantId, opposites);
     });
 
-    it('refuses sparse vectors where the collection has none', async () => {
+    it('refuses sparse vectors if the collection has none', async () => {
       const dense = `dense_${tenantId}`;
       await store.createCollection(tenantId, dense, { vectorSize: 3, mode });
       const code = 'unsupported_operation';
@@ -180,7 +180,7 @@ for (const { name, open, clean } of storesUnderTest('records of PulseQdrantClien
       ]);
     });
 
-    it('finds words and phrases where a field has a text index', async () => {
+    it('finds words and phrases if a field has a text index', async () => {
       const texts = ['Import stopped at record 1,337', 'Record an import', 'at stopped'];
       const titles = `titles_${tenantId}`;
       await store.createCollection(tenantId, titles, { vectorSize: 3, mode, payloadIndexes: { title: 'text' } });
@@ -365,7 +365,7 @@ for (const { name, open, clean } of storesUnderTest('records of PulseQdrantClien
       await clean(tenants.used);
     });
 
-    it('are built anew for another model, twice, while the old one serves', async () => {
+    it('are rebuilt for another model, twice, while the old one serves', async () => {
       const tenantId = tenants.next();
       await store.createCollection(tenantId, 'docs', { vectorSize: 3, embeddingSpace: 'a' });
       await store.upsertVectorsBatch(tenantId, 'docs', [{ recordId: 1, vector: [1, 0, 0] }]);

@@ -151,7 +151,9 @@ describe('the signal of a call', () => {
 });
 
 describe('a server in strict mode', () => {
-  /** Refuses filters on fields without an index, as Qdrant Cloud does; see lib/collection/src/operations/verification. */
+  /**
+   * Refuses filters on fields without an index, as Qdrant Cloud does; see lib/collection/src/operations/verification.
+   */
   async function strictClient(): Promise<QdrantClientLike> {
     const client: QdrantClientLike = await interceptedClient(async (_, [name, request], goOn) => {
       const keys = keysOf([request?.filter, request?.prefetch, request?.searches]);

@@ -79,7 +79,7 @@ describe('an upsert of an iterable that ends early', () => {
       for (; ; readCount++) yield record(readCount);
     }
     const error = await partialFailureOf(store.upsertVectorsBatch(7, 'docs', source()));
-    // The generator stands at the record that it gave last.
+    // The generator is at the record that it gave last.
     const accounted = error.failures.length + error.upsertedCount;
     expect(accounted).toBe(readCount + 1);
     expect(error.failures.at(-1)!.recordId).toBe(readCount);
@@ -125,7 +125,7 @@ describe('onProgress of an upsert', () => {
     expect(written).toEqual([1]);
   });
 
-  it('fails the call where its promise is rejected', async () => {
+  it('fails the call if its promise is rejected', async () => {
     const store = await openTable(goOn);
     const failure = new Error('the checkpoint is gone');
     const onProgress = async (): Promise<void> => {

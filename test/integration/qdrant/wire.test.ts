@@ -141,7 +141,7 @@ describe.each(Object.keys(lines))('the real client %s on the wire', (line) => {
     expect(broken).toBe(2);
   });
 
-  it('ends at its deadline where the server does not answer', async () => {
+  it('ends at its deadline if the server does not answer', async () => {
     const store = open(300);
     server.intercept = () => true;
     const error = await failureOf(store.createCollection(7, 'docs'));
@@ -257,7 +257,7 @@ describe.each(Object.keys(lines))('the real client %s on the wire', (line) => {
     for (const { byteCount } of requests) expect(byteCount).toBeLessThan(8_000_000);
   });
 
-  it('raises an isolation error where a hit is of another tenant', async () => {
+  it('raises an isolation error if a hit is of another tenant', async () => {
     const store = open();
     await store.createCollection(7, 'docs', { vectorSize: 3 });
     server.intercept = ({ path }, response) => {
@@ -430,7 +430,7 @@ describe('PulseQdrantClient and a server', () => {
     expect(await new PulseQdrantClient({ url: 'http://127.0.0.1:1' }).health()).toMatchObject({ status: 'unhealthy' });
   });
 
-  it('is healthy where only tenants have keys, as far as the server says so without one', async () => {
+  it('is healthy if only tenants have keys, as far as the server says so without one', async () => {
     const answer = (status: number): void => {
       server.intercept = ({ path, headers }, response) => {
         if (path === '/') return false;
@@ -448,7 +448,7 @@ describe('PulseQdrantClient and a server', () => {
     expect(await store.health()).toMatchObject({ status: 'unhealthy', detail: expect.stringContaining('503') });
   });
 
-  it('names apiKeyForTenant where that fails', async () => {
+  it('names apiKeyForTenant if that fails', async () => {
     const failure = new Error('the vault is sealed');
     const apiKeyForTenant = (): never => {
       throw failure;

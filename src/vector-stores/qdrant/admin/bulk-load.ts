@@ -7,9 +7,10 @@ import type { QdrantConnection } from '../wire/connection.js';
 const leaseMs = 5 * 60_000;
 
 /**
- * Runs a load while the server builds no index, which it then builds once instead of over and over. The setting to go back to is written into the
- * collection's metadata before it is changed, with a lease that is renewed while the load runs: after a crash, the first write or
- * `createCollection` past the lease restores it. Two loads of a table at once are one: the first that ends ends it for both.
+ * Runs a load while the server builds no index, which it then builds once instead of over and over. The setting to go
+ * back to is written into the collection's metadata before it is changed, with a lease that is renewed while the load
+ * runs: after a crash, the first write or `createCollection` past the lease restores it. Two loads of a table at once
+ * are one: the first that ends ends it for both.
  */
 export async function bulkLoad<Value>(
   connection: QdrantConnection,

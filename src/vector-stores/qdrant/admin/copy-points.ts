@@ -14,21 +14,25 @@ import { isSameJson, isSameSparseVector, isSameVector } from './same-content.js'
 const maxPasses = 10;
 
 export interface PointCopyOptions extends CopyOptions {
-  /** Asked before anything is written; throws where this copy is no longer to go on. */
+  /** Asked before anything is written; throws if this copy is no longer to go on. */
   readonly mayGoOn?: () => Promise<void>;
 }
 
 export interface CopyOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Told after each page of up to 256 points, with how many were compared in this pass and how many were written in all. */
+  /**
+   * Told after each page of up to 256 points, with how many were compared in this pass and how many were written in
+   * all.
+   */
   readonly onProgress?:
     | ((progress: { readonly comparedCount: number; readonly copiedCount: number }) => void)
     | undefined;
 }
 
 /**
- * Makes the tenant's points in the target those of the source. Each pass compares every point and writes those that differ, so that an
- * interrupted copy goes on where it was; the last pass finds none, and so is the proof that source and target are equal.
+ * Makes the tenant's points in the target those of the source. Each pass compares every point and writes those that
+ * differ, so that an interrupted copy resumes; the last pass finds none, and so is the proof that source and target are
+ * equal.
  *
  * @returns How many records the source, and now the target, holds.
  * @throws `VectorStoreError`.
@@ -140,7 +144,10 @@ async function prune(
   return prunedCount;
 }
 
-/** @throws {@link VectorStoreError} where points of the source would lose something in the target, or could not be compared with those there. */
+/**
+ * @throws {@link VectorStoreError} if points of the source would lose something in the target, or could not be compared
+ *   with those there.
+ */
 export function requireSameVectors(source: Collection, target: Collection): void {
   requireDimension(target, source.vectorSize);
   const [from, to] = [source, target].map(({ metadata }) => metadata?.pulse_ai_providers.embedding_space ?? null);
@@ -149,7 +156,7 @@ export function requireSameVectors(source: Collection, target: Collection): void
   const [mine, theirs] = [source.scope.collection, target.scope.collection];
   throw new VectorStoreError(
     isSparseLost
-      ? `The collection ${mine} has sparse vectors and ${theirs} has no place for them; build one of the two anew.`
+      ? `The collection ${mine} has sparse vectors and ${theirs} has no place for them; rebuild one of the two.`
       : `The collections ${mine} and ${theirs} hold vectors of different embedding spaces; their points cannot be put together.`,
     { code: 'unsupported_operation', collection: theirs },
   );

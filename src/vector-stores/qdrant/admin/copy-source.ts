@@ -63,8 +63,9 @@ export async function pointsById(
 }
 
 /**
- * The records of a copy's source, each once. The platform stored a record again under a new id, so that there may be several points of it:
- * the one under this library's own id goes first, since it was written last; of the platform's, which tell no time, the one with the lowest id.
+ * The records of a copy's source, each once. The platform stored a record again under a new id, so that there may be
+ * several points of it: the one under this library's own id goes first, since it was written last; of the platform's,
+ * which tell no time, the one with the lowest id.
  *
  * @param foreign - Gets the ids that records have in the target whose points have another one in the source.
  */
@@ -90,11 +91,12 @@ export async function* recordPages(
 }
 
 /**
- * Makes sure that every point of a source can be stored again, before a copy begins. Those under this library's own ids were checked when they
- * were stored.
+ * Makes sure that every point of a source can be stored again, before a copy begins. Those under this library's own ids
+ * were checked when they were stored.
  *
  * @returns As `foreign` of {@link recordPages}.
- * @throws {@link VectorStoreError} naming the records that cannot: vectors of zeros, points without a vector or a record id.
+ * @throws {@link VectorStoreError} naming the records that cannot: vectors of zeros, points without a vector or a
+ *   record id.
  */
 export async function checkSource(
   source: CopyEnd,
@@ -121,7 +123,7 @@ export async function checkSource(
   if (unusable.length === 0) return foreign;
   throw new VectorStoreError(
     `Points of the collection ${scope.collection} cannot be stored again, as vectors of zeros or points without a vector cannot: ${unusable.slice(0, maxNamedRecords).join(', ')}. ` +
-      'Delete them or store them anew; nothing was copied.',
+      'Delete them or store them again; nothing was copied.',
     { code: 'unsupported_operation', collection: scope.collection, cause },
   );
 }
@@ -137,7 +139,10 @@ function nameOf({ id, payload }: QdrantPoint): string {
   return recordId === undefined ? `the point ${id} without a record id` : `record ${JSON.stringify(recordId)}`;
 }
 
-/** The point as it belongs into the target: its id is derived anew, since an id that somebody chose may be another tenant's there. */
+/**
+ * The point as it belongs into the target: its id is derived again, since an id that somebody chose may be another
+ * tenant's there.
+ */
 function toRecord(from: TenantScope, to: TenantScope, point: QdrantPoint, position: number): CheckedRecord {
   const { recordId, metadata, contentHash } = requireOwnPayload(from, point.payload);
   const { vector } = denseVectorOf(point);

@@ -22,11 +22,17 @@ export interface CopiedTable {
 }
 
 export interface CopyVectorStoreOptions extends Pick<CopyOptions, 'signal'> {
-  /** Whether records of the target that the source has not are deleted there. Otherwise they are an error. @default false */
+  /**
+   * Whether records of the target that the source has not are deleted there. Otherwise they are an error.
+   * @default false
+   */
   readonly mirror?: boolean | undefined;
-  /** Told of each table when it is copied and verified. */
+  /** Called with each table when it is copied and verified. */
   readonly onTable?: ((table: CopiedTable) => void) | undefined;
-  /** Told of each collection that has the name of a table and was made by somebody else, for other vectors than this library's. */
+  /**
+   * Called with each collection that has the name of a table and was made by somebody else, for other vectors than this
+   * library's.
+   */
   readonly onForeign?: ((collection: string) => void) | undefined;
 }
 
@@ -34,17 +40,20 @@ export interface CopyVectorStoreOptions extends Pick<CopyOptions, 'signal'> {
 const storeFile = 'store.json';
 
 /**
- * Copies all tenants' vectors from one store to another, such as from a folder to a server that is to take its place, and verifies the copy: the last pass
- * over each table compares every record, metadata and vector, and finds none that differs. An interrupted copy goes on where it was; nothing is
- * deleted from the source. It is for operators: it needs a key that reaches every tenant, and nobody may write meanwhile.
+ * Copies all tenants' vectors from one store to another, such as from a folder to a server that is to take its place,
+ * and verifies the copy: the last pass over each table compares every record, metadata and vector, and finds none that
+ * differs. An interrupted copy resumes; nothing is deleted from the source. It is for operators: it needs a key that
+ * reaches every tenant, and nobody may write meanwhile.
  *
- * Of several points with one record id, which the platform makes, one is copied: this library's own, or else the one with the lowest id.
+ * Of several points with one record id, which the platform makes, one is copied: this library's own, or else the one
+ * with the lowest id.
  *
  * @example
  * await copyVectorStore({ location: './vectors' }, { url: 'http://localhost:6333' })
  * @returns The tables, in the order of their names.
- * @throws `VectorStoreError` where the target has a table for vectors of another size or embedding space, or records that the source has not;
- * where the source has points that cannot be stored again. `InvalidInputError` for a source folder that is none.
+ * @throws `VectorStoreError` if the target has a table for vectors of another size or embedding space, or records that
+ *   the source has not; if the source has points that cannot be stored again. `InvalidInputError` for a folder that is
+ *   not a store.
  */
 export async function copyVectorStore(
   from: PulseQdrantClientOptions,
@@ -80,7 +89,7 @@ async function requireStore(location: string): Promise<void> {
   }
 }
 
-/** Undefined where somebody else's collection has the table's name. */
+/** Undefined if somebody else's collection has the table's name. */
 async function copyTable(
   source: QdrantConnection,
   target: QdrantConnection,

@@ -8,11 +8,14 @@ import {
 import { indexesOf } from '../collections/payload-indexes.js';
 
 export interface RebuildOptions extends Omit<QdrantCollectionOptions, 'mode' | 'embeddingSpace'> {
-  /** The embedding space of the new collection; null for none. Has to be given where the vector size changes and the present one is pinned. */
+  /**
+   * The embedding space of the new collection; null for none. Has to be given if the vector size changes and the
+   * present one is pinned.
+   */
   readonly embeddingSpace?: string | null | undefined;
   /**
-   * Goes on with the newest build that was begun and neither committed nor aborted, with the points that it holds: for a job that knows how far
-   * it came. Without it such a build is dropped, and the new one is empty. @default false
+   * Goes on with the newest build that was begun and neither committed nor aborted, with the points that it holds: for
+   * a job that knows how far it came. Without it such a build is dropped, and the new one is empty. @default false
    */
   readonly resume?: boolean | undefined;
 }
@@ -38,9 +41,11 @@ export function optionsLike(model: Collection): QdrantCollectionOptions {
 }
 
 /**
- * The options of a rebuild: what is not given is as the present collection has it. A preset goes before the present one's storage.
+ * The options of a rebuild: what is not given is as the present collection has it. A preset goes before the present
+ * one's storage.
  *
- * @throws {@link AiProviderError} with code `dimension_mismatch` for vectors of another size in the present embedding space.
+ * @throws {@link AiProviderError} with code `dimension_mismatch` for vectors of another size in the present embedding
+ *   space.
  */
 export function rebuildOptions(current: Collection, options: RebuildOptions): CheckedCollectionOptions {
   const { vectorSize, embeddingSpace, hasSparseVectors, payloadIndexes, ...storage } = optionsLike(current);

@@ -34,8 +34,8 @@ export function findShared({ catalog, tenantId, tableName, signal }: Move): Prom
 }
 
 /**
- * Marks the tenant's own collection as moving, by this call. Of two calls at the same time the later one goes on: the other would compare with a
- * source that is gone, and delete what was written after the move.
+ * Marks the tenant's own collection as moving, by this call. Of two calls at the same time the later one goes on: the
+ * other would compare with a source that is gone, and delete what was written after the move.
  */
 export async function claim(
   move: Move,
@@ -69,8 +69,8 @@ export function arrivedIn(mode: CollectionMode, { mover }: Claim): Partial<Colle
 }
 
 /**
- * Takes back a move that is under way, or was interrupted: the old place has all points, and what the new one has of them is deleted. Does
- * nothing if no move is under way.
+ * Takes back a move that is under way, or was interrupted: the old place has all points, and what the new one has of
+ * them is deleted. Does nothing if no move is under way.
  *
  * @throws {@link VectorStoreError} if all points are in the new place already, so that the move can only be ended.
  */

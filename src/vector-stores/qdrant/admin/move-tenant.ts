@@ -15,18 +15,20 @@ import { optionsLike } from './inherited-options.js';
 import { arrivedIn, type Claim, claim, findOwn, findShared, type Move, otherMove, takenOver } from './move-marks.js';
 
 /**
- * Moves a tenant's points of a table from one mode to the other. Reads go on all the while; writes are refused, as retryable, from the second
- * step to the fourth. Every step can be done again, so that a move that was interrupted goes on when it is called again:
+ * Moves a tenant's points of a table from one mode to the other. Reads go on all the while; writes are refused, as
+ * retryable, from the second step to the fourth. Every step can be done again, so that a move that was interrupted goes
+ * on when it is called again:
  *
- * 1. look whether the move can be done: usable points, all of them the tenant's, equal vectors, nothing of the tenant's in the new place; make that,
- *    and its indexes;
- * 2. mark the tenant's own collection as moving: a write that was under way looks again before it counts, however late it ends;
+ * 1. look whether the move can be done: usable points, all of them the tenant's, equal vectors, nothing of the tenant's
+ *    in the new place; make that, and its indexes;
+ * 2. mark the tenant's own collection as moving: a write that was under way looks again before it counts, however late
+ *    it ends;
  * 3. copy until a whole pass finds nothing that differs;
  * 4. mark that all points are in the new place;
  * 5. delete what the old place has, and the marks.
  *
- * Nothing is lost if a process stops at any step for any time, since no step takes another one's time for granted: a late write is not
- * acknowledged, and the marks of a call that no longer has its claim are without effect.
+ * Nothing is lost if a process stops at any step for any time, since no step takes another one's time for granted: a
+ * late write is not acknowledged, and the marks of a call that no longer has its claim are without effect.
  *
  * @returns How many points the tenant has in its new place.
  */
@@ -72,7 +74,10 @@ async function toOwn(move: Move, options: CopyOptions): Promise<number> {
   return copyAndArrive(move, target, [shared, target], claimed, options);
 }
 
-/** Finds out whether a move can be done before anything of the tenant's is touched; returns the collection that the points go to. */
+/**
+ * Finds out whether a move can be done before anything of the tenant's is touched; returns the collection that the
+ * points go to.
+ */
 async function prepare(
   move: Move,
   source: Collection,

@@ -8,7 +8,10 @@ import { collectionName, generationOf } from '../tenancy/naming.js';
 import type { TenantScope } from '../tenancy/tenant-scope.js';
 import type { QdrantConnection } from '../wire/connection.js';
 
-/** An empty build with a number that no other has. Unfinished ones are dropped: their jobs end with `collection_not_found`. */
+/**
+ * An empty build with a number that no other has. Unfinished ones are dropped: their jobs end with
+ * `collection_not_found`.
+ */
 export async function newBuild(
   connection: QdrantConnection,
   catalog: CollectionCatalog,

@@ -17,10 +17,11 @@ import { moveTenant } from './move-tenant.js';
 import { type CollectionRebuild, rebuildCollection, rebuildSharedCollection } from './rebuild.js';
 
 /**
- * What an operator does with the tables of tenants: move, rebuild, load in bulk, count over tenants. It has a door of its own, so that no handler
- * of a request, which has a {@link PulseQdrantClient}, can reach it.
+ * What an operator does with the tables of tenants: move, rebuild, load in bulk, count over tenants. It has a door of
+ * its own, so that no handler of a request, which has a {@link PulseQdrantClient}, can reach it.
  *
- * It works on a store that is open already, and leaves it open; or on a connection of its own, with a key that manages the server, and closes that.
+ * It works on a store that is open already, and leaves it open; or on a connection of its own, with a key that manages
+ * the server, and closes that.
  *
  * @example
  * import { QdrantAdmin } from '@pulse/ai-providers/admin'
@@ -35,7 +36,8 @@ export class QdrantAdmin {
   readonly #catalog: CollectionCatalog;
 
   /**
-   * @param target - An open store, such as one on a folder, which only one client at a time can open; or the options of one.
+   * @param target - An open store, such as one on a folder, which only one client at a time can open; or the options of
+   *   one.
    * @throws `InvalidInputError` for options that contradict each other.
    */
   constructor(target: PulseQdrantClient | PulseQdrantClientOptions = {}) {
@@ -50,8 +52,9 @@ export class QdrantAdmin {
   }
 
   /**
-   * Moves the tenant's points of a table to a collection of its own, or to one that tenants share. Reads go on meanwhile, writes are refused as
-   * retryable. After an interruption the same call resumes. docs/operations.md describes the steps.
+   * Moves the tenant's points of a table to a collection of its own, or to one that tenants share. Reads go on
+   * meanwhile, writes are refused as retryable. After an interruption the same call resumes. docs/operations.md
+   * describes the steps.
    *
    * @returns How many points the tenant has in its new place.
    */
@@ -69,10 +72,11 @@ export class QdrantAdmin {
   }
 
   /**
-   * Takes back a move that is under way or was interrupted, so that the table can be written to again where it was; what the new place has got of
-   * it is deleted. Does nothing if no move is under way.
+   * Takes back a move that is under way or was interrupted, so that the table can be written to again in its old place;
+   * what the new place has got of it is deleted. Does nothing if no move is under way.
    *
-   * @throws `VectorStoreError` with code `unsupported_operation` if all points have arrived, so that `moveTenant` can only end it.
+   * @throws `VectorStoreError` with code `unsupported_operation` if all points have arrived, so that `moveTenant` can
+   *   only end it.
    */
   async cancelMove(tenantId: number, tableName: string, options: CallOptions = {}): Promise<void> {
     requireOptions(options);
@@ -80,9 +84,9 @@ export class QdrantAdmin {
   }
 
   /**
-   * Begins to rebuild the tenant's own collection of a table, for another model or with other options, while the present one serves; see
-   * {@link CollectionRebuild}. What `options` does not say is as it is now. A build that was begun before and not committed is dropped, unless
-   * `resume` goes on with it.
+   * Begins to rebuild the tenant's own collection of a table, for another model or with other options, while the
+   * present one serves; see {@link CollectionRebuild}. What `options` does not say is as it is now. A build that was
+   * begun before and not committed is dropped, unless `resume` goes on with it.
    *
    * @example
    * const rebuild = await admin.rebuildCollection(7, 'documents', { vectorSize: 1536, embeddingSpace })
@@ -100,8 +104,8 @@ export class QdrantAdmin {
   }
 
   /**
-   * The same for the shared collection of a table, with all its tenants: each of them has to be filled in before `commit`. It counts and
-   * replaces the points of all.
+   * The same for the shared collection of a table, with all its tenants: each of them has to be filled in before
+   * `commit`. It counts and replaces the points of all.
    */
   async rebuildSharedCollection(tableName: string, options: RebuildOptions = {}): Promise<CollectionRebuild> {
     requireOptions(options);
@@ -109,8 +113,8 @@ export class QdrantAdmin {
   }
 
   /**
-   * Runs a large load while the server puts off building the index; searches meanwhile are slow. The index is built when `load` ends,
-   * however it ends, and after a crash at the first write five minutes later.
+   * Runs a large load while the server puts off building the index; searches meanwhile are slow. The index is built
+   * when `load` ends, however it ends, and after a crash at the first write five minutes later.
    *
    * @example
    * await admin.bulkLoad(7, 'documents', () => store.upsertVectorsBatch(7, 'documents', records))

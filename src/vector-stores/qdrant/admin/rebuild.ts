@@ -18,16 +18,21 @@ import { newBuild, newestBuild, nothingToReplace } from './new-build.js';
 import { finishSwap, swap } from './swap.js';
 
 export interface CommitOptions extends CallOptions {
-  /** Whether the new collection may hold fewer points than the old one; of a shared one, of any tenant. @default false */
+  /**
+   * Whether the new collection may hold fewer points than the old one; of a shared one, of any tenant.
+   * @default false
+   */
   readonly allowFewer?: boolean | undefined;
 }
 
 /**
- * A build: a table's collection that is being filled next to the one that serves, for another model or other settings. Fill it, then `commit`,
- * and every search goes to it from one moment to the next. Records that change meanwhile belong into both.
+ * A build: a table's collection that is being filled next to the one that serves, for another model or other settings.
+ * Fill it, then `commit`, and every search goes to it from one moment to the next. Records that change meanwhile belong
+ * into both.
  *
- * The collections are `client_1_docs`, `client_1_docs@2`, `client_1_docs@3`, …; from the first commit on, `client_1_docs` is an alias. Requests go to
- * a build by its own name, so that a vector never meets one of another model, and one that was dropped meanwhile is asked for again.
+ * The collections are `client_1_docs`, `client_1_docs@2`, `client_1_docs@3`, …; from the first commit on,
+ * `client_1_docs` is an alias. Requests go to a build by its own name, so that a vector never meets one of another
+ * model, and one that was dropped meanwhile is asked for again.
  */
 export class CollectionRebuild {
   readonly #connection: QdrantConnection;
@@ -63,7 +68,10 @@ export class CollectionRebuild {
     return this.#next.scope.collection;
   }
 
-  /** As {@link PulseQdrantClient.upsertVectorsBatch}, into the new collection; into that of a shared one, for any tenant of the table. */
+  /**
+   * As {@link PulseQdrantClient.upsertVectorsBatch}, into the new collection; into that of a shared one, for any tenant
+   * of the table.
+   */
   async upsertVectorsBatch(
     tenantId: number,
     records: Iterable<VectorRecord> | AsyncIterable<VectorRecord>,
@@ -97,8 +105,9 @@ export class CollectionRebuild {
   /**
    * Makes the new collection the table's, in one step for every reader and writer, and drops the old one.
    *
-   * @throws `VectorStoreError` if the new collection holds fewer points than the old one, unless that is allowed; if the old one holds points that
-   * are no tenant's; if records were stored in the old one only, at the last moment: that one is kept then, and the new one serves.
+   * @throws `VectorStoreError` if the new collection holds fewer points than the old one, unless that is allowed; if
+   *   the old one holds points that belong to no tenant; if records were stored in the old one only, at the last
+   *   moment: that one is kept then, and the new one serves.
    */
   async commit(options: CommitOptions = {}): Promise<void> {
     requireOptions(options);

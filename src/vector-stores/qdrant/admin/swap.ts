@@ -8,9 +8,10 @@ import type { TenantScope } from '../tenancy/tenant-scope.js';
 import type { QdrantConnection } from '../wire/connection.js';
 
 /**
- * Makes a build the table's. The mark on the old build is the moment of the swap: from it on every lookup goes on to the new one, and every write
- * that was under way in the old one looks again and is made in the new one. The aliases follow. A name that is still a collection's own cannot be an
- * alias, so that `@live` leads to the new build until that collection is gone.
+ * Makes a build the table's. The mark on the old build is the moment of the swap: from it on every lookup goes on to
+ * the new one, and every write that was under way in the old one looks again and is made in the new one. The aliases
+ * follow. A name that is still a collection's own cannot be an alias, so that `@live` leads to the new build until that
+ * collection is gone.
  */
 export async function swap(
   connection: QdrantConnection,
@@ -27,7 +28,10 @@ export async function swap(
   await setAlias(connection, current.scope, isAlias ? name : `${name}@live`, target, signal);
 }
 
-/** What comes after a swap, and after one that was interrupted: drops the older builds, and makes the table's plain name an alias of the current one. */
+/**
+ * What comes after a swap, and after one that was interrupted: drops the older builds, and makes the table's plain name
+ * an alias of the current one.
+ */
 export async function finishSwap(
   connection: QdrantConnection,
   catalog: CollectionCatalog,
@@ -64,7 +68,10 @@ async function nameByAlias(
   await changeAliases(connection, scope, [{ delete_alias: { alias_name: `${name}@live` } }], signal);
 }
 
-/** Points an alias at a collection. Creating one that exists moves it: one action, which a server that dies makes whole or not at all. */
+/**
+ * Points an alias at a collection. Creating one that exists moves it: one action, which a server that dies makes whole
+ * or not at all.
+ */
 function setAlias(
   connection: QdrantConnection,
   scope: TenantScope,

@@ -2,7 +2,8 @@ import { collectionName } from '../tenancy/naming.js';
 import type { TenantScope } from '../tenancy/tenant-scope.js';
 import type { QdrantConnection, RequestOptions } from '../wire/connection.js';
 
-// A build is a physical collection of a table: `client_1_docs`, and `client_1_docs@2`, `client_1_docs@3`, … after each rebuild.
+// A build is a physical collection of a table: `client_1_docs`, and `client_1_docs@2`, `client_1_docs@3`, … after each
+// rebuild.
 
 /** The collection of a table in one mode, by its plain name. */
 export function scopeOf(tenantId: number, tableName: string, mode: TenantScope['mode']): TenantScope {
@@ -36,7 +37,10 @@ export function buildsAmong(names: readonly string[], plainName: string): string
   return names.filter((name) => name === plainName || isBuild(name));
 }
 
-/** Deletes one whole collection, which must hold nothing but the scope's own points; the server drops its aliases with it. */
+/**
+ * Deletes one whole collection, which must hold nothing but the scope's own points; the server drops its aliases with
+ * it.
+ */
 export async function deleteBuild(
   connection: QdrantConnection,
   scope: TenantScope,

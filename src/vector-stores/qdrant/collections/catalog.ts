@@ -11,7 +11,10 @@ import { Confirmations } from './confirmations.js';
 import { isSettled, locate } from './locate.js';
 import { readMetadata } from './metadata.js';
 
-/** How long a reader believes what it knows of a table, in milliseconds. No write depends on it: those look again before they count. */
+/**
+ * How long a reader believes what it knows of a table, in milliseconds. No write depends on it: those look again before
+ * they count.
+ */
 export const catalogAgeMs = 2_000;
 /** Beyond this many tables of tenants, the oldest are looked up again. */
 const maxKnown = 10_000;
@@ -28,17 +31,21 @@ export interface TableChange<Value> {
   /**
    * Makes the change, in whichever collection holds the table; may be called again.
    *
-   * @param beforeRetry - To be called before a request is sent again; throws if the collection is no longer the table's.
+   * @param beforeRetry - To be called before a request is sent again; throws if the collection is no longer the
+   *   table's.
    */
   make(collection: Collection, beforeRetry: () => Promise<void>): Promise<Value>;
   /** Takes back what `make` may have left in a collection that the tenant has moved out of, and others share. */
   takeBack?(collection: Collection): Promise<void>;
 }
 
-/** Says that a table is no longer where a change was about to go. */
+/** Says that a table has left the place that a change was about to go to. */
 class TableMoved extends Error {}
 
-/** Finds the collection that holds a tenant's table, and checks whose it says it is, before anything is read from it or written to it. */
+/**
+ * Finds the collection that holds a tenant's table, and checks whose it says it is, before anything is read from it or
+ * written to it.
+ */
 export class CollectionCatalog {
   readonly #connection: QdrantConnection;
   readonly #known = new Map<string, Known>();
@@ -53,8 +60,9 @@ export class CollectionCatalog {
   }
 
   /**
-   * Runs `work`, which reads, on the collection of a tenant's table. What is known of it may be out of date: if that may be why `work` failed, or
-   * if `work` took so long that its table may have moved away meanwhile, it runs once more on what the server says now.
+   * Runs `work`, which reads, on the collection of a tenant's table. What is known of it may be out of date: if that
+   * may be why `work` failed, or if `work` took so long that its table may have moved away meanwhile, it runs once more
+   * on what the server says now.
    *
    * @throws {@link VectorStoreError} with code `collection_not_found`.
    */
@@ -80,10 +88,12 @@ export class CollectionCatalog {
   }
 
   /**
-   * Makes a change of a tenant's table, which counts only if the table was in the same place after it: a request may take longer than any wait of
-   * a move, and would then land in a place that is about to be cleared. A change that met a move is made again where the table is now.
+   * Makes a change of a tenant's table, which counts only if the table was in the same place after it: a request may
+   * take longer than any wait of a move, and would then land in a place that is about to be cleared. A change that met
+   * a move is made again in the new place.
    *
-   * @throws {@link VectorStoreError} with code `unavailable`, retryable, as long as the table is being moved; with `collection_not_found`.
+   * @throws {@link VectorStoreError} with code `unavailable`, retryable, as long as the table is being moved; with
+   *   `collection_not_found`.
    */
   async change<Value>(
     tenantId: number,
@@ -123,9 +133,9 @@ export class CollectionCatalog {
   }
 
   /**
-   * Asks the server; undefined if there is no such collection. A collection of the tenant's own goes before one that it shares, unless its
-   * points are still on their way there, or have left it. All names that the collection may have are asked for at once; of a table that was last
-   * seen in a tenant's own collection, that one first.
+   * Asks the server; undefined if there is no such collection. A collection of the tenant's own goes before one that it
+   * shares, unless its points are still on their way there, or have left it. All names that the collection may have are
+   * asked for at once; of a table that was last seen in a tenant's own collection, that one first.
    */
   async find(tenantId: number, tableName: string, signal: AbortSignal | undefined): Promise<Collection | undefined> {
     this.forget(tenantId, tableName);
@@ -171,7 +181,8 @@ export class CollectionCatalog {
   /**
    * Asks the server for one collection by its name or alias, and addresses it by its own name from then on.
    *
-   * @throws {@link VectorStoreError} with code `invalid_response` for a collection that is not one of this store's; see `isForeign`.
+   * @throws {@link VectorStoreError} with code `invalid_response` for a collection that is not one of this store's; see
+   *   `isForeign`.
    */
   async read(scope: TenantScope, signal: AbortSignal | undefined): Promise<Collection | undefined> {
     const response = await this.#describe(scope, signal);
@@ -200,7 +211,10 @@ export class CollectionCatalog {
     this.#known.delete(keyOf(tenantId, tableName));
   }
 
-  /** The name of a build, which was asked for by its name or by an alias. Only one that was restored from a snapshot has another. */
+  /**
+   * The name of a build, which was asked for by its name or by an alias. Only one that was restored from a snapshot has
+   * another.
+   */
   async #ownNameOf(
     scope: TenantScope,
     generation: number | undefined,
@@ -226,7 +240,10 @@ export class CollectionCatalog {
     }
   }
 
-  /** A server asks for access before it says whether a collection exists: one that a tenant's key does not name is not the tenant's. */
+  /**
+   * A server asks for access before it says whether a collection exists: one that a tenant's key does not name is not
+   * the tenant's.
+   */
   async #readIfReachable(scope: TenantScope, signal: AbortSignal | undefined): Promise<Collection | undefined> {
     try {
       return await this.read(scope, signal);
@@ -236,7 +253,10 @@ export class CollectionCatalog {
     }
   }
 
-  /** The newest committed build to which no name leads: a snapshot of a collection holds no alias, and a restored server may lack them. */
+  /**
+   * The newest committed build to which no name leads: a snapshot of a collection holds no alias, and a restored server
+   * may lack them.
+   */
   async #findCommitted(
     tenantId: number,
     tableName: string,
@@ -259,7 +279,10 @@ export class CollectionCatalog {
     return undefined;
   }
 
-  /** Whether a table is where it was when a change of it began. Of many changes at once, one look is enough for all that were made before it. */
+  /**
+   * Whether a table is where it was when a change of it began. Of many changes at once, one look is enough for all that
+   * were made before it.
+   */
   #confirm(before: Collection, signal: AbortSignal | undefined): Promise<boolean> {
     const { tenantId, tableName, mode, collection } = before.scope;
     const look = async (): Promise<Collection | undefined> => {

@@ -72,8 +72,8 @@ export function requireSparseSupport({
 }
 
 /**
- * The points over which a server counts how rare a term is. In a shared collection these are the tenant's own: counted over all, a tenant's
- * scores would change with other tenants' records, and tell how many of them have a term.
+ * The points over which a server counts how rare a term is. In a shared collection these are the tenant's own: counted
+ * over all, a tenant's scores would change with other tenants' records, and tell how many of them have a term.
  *
  * @returns Undefined if no term is weighed by its rarity, or if the collection has no other tenant.
  * @throws `VectorStoreError` with code `unsupported_operation` if the server cannot count within one tenant.

@@ -1,4 +1,7 @@
-/** Looks that many wait for: at most one of a kind at a time. Who comes while one is under way gets the next, which begins after it came. */
+/**
+ * Looks that many wait for: at most one of a kind at a time. Who comes while one is under way gets the next, which
+ * begins after it came.
+ */
 export class Confirmations {
   readonly #running = new Map<string, Promise<unknown>>();
   readonly #next = new Map<string, Promise<unknown>>();

@@ -47,8 +47,8 @@ export async function createCollection(
 }
 
 /**
- * Another process may have made a shared collection between our look and our creation, and be about to use it for this tenant. Then the own
- * collection has to go again:
+ * Another process may have made a shared collection between our look and our creation, and be about to use it for this
+ * tenant. Then the own collection has to go again:
  *
  *     this process                          the other process
  *     finds no collection
@@ -138,8 +138,9 @@ function createWithMetadata(
 }
 
 /**
- * Writes our metadata onto a collection that has none: one that the platform made, or a server's own client. Its name says whose it is. Which
- * model its vectors came from, nobody can tell: with points in it, it is not pinned to an embedding space.
+ * Writes our metadata onto a collection that has none: one that the platform made, or a server's own client. Its name
+ * says whose it is. Which model its vectors came from, nobody can tell: with points in it, it is not pinned to an
+ * embedding space.
  */
 async function adopt(
   connection: QdrantConnection,
@@ -160,7 +161,10 @@ async function adopt(
   );
 }
 
-/** @throws {@link VectorStoreError} where a shared collection holds points of a tenant that has a collection of its own, which hides them. */
+/**
+ * @throws {@link VectorStoreError} if a shared collection holds points of a tenant that has a collection of its own,
+ *   which hides them.
+ */
 export async function requireNoPoints(
   connection: QdrantConnection,
   shared: Collection,

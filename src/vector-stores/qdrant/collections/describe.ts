@@ -12,7 +12,10 @@ export interface QdrantCollectionDescription extends CollectionDescription {
   readonly mode: CollectionMode;
   /** Its name on the server. */
   readonly collection: string;
-  /** As the server says: `green` all is well, `yellow` it is optimising, `grey` optimisations wait for an update, `red` it failed. */
+  /**
+   * As the server says: `green` all is well, `yellow` it is optimising, `grey` optimisations wait for an update, `red`
+   * it failed.
+   */
   readonly status: string;
   /** The indexed fields of the metadata and their types. */
   readonly payloadIndexes: Readonly<Record<string, string>>;
@@ -37,8 +40,8 @@ export async function describeCollection(
 }
 
 /**
- * The tables that have a collection for the tenant: its own, and the shared ones that hold a point of it; ordered by name. A collection that
- * somebody else made under such a name, for other vectors, is none of them.
+ * The tables that have a collection for the tenant: its own, and the shared ones that hold a point of it; ordered by
+ * name. A collection that somebody else made under such a name, for other vectors, is none of them.
  */
 export async function listCollections(
   connection: QdrantConnection,
@@ -66,7 +69,7 @@ export async function listCollections(
   return descriptions;
 }
 
-/** Undefined also where the collection is dropped meanwhile: a listing names what others may remove at any time. */
+/** Undefined also if the collection is dropped meanwhile: a listing names what others may remove at any time. */
 async function describeIfPresent(
   connection: QdrantConnection,
   catalog: CollectionCatalog,

@@ -4,8 +4,8 @@ import { buildsOf, deleteBuild, scopeOf } from './builds.js';
 import type { CollectionCatalog } from './catalog.js';
 
 /**
- * Removes all of a tenant's table: its own collection with all its builds, and its points in a shared one and in the builds of that; never
- * another tenant's. After an interruption the same call removes the rest.
+ * Removes all of a tenant's table: its own collection with all its builds, and its points in a shared one and in the
+ * builds of that; never another tenant's. After an interruption the same call removes the rest.
  */
 export async function dropCollection(
   connection: QdrantConnection,
@@ -17,7 +17,8 @@ export async function dropCollection(
   const serving = await catalog.find(tenantId, tableName, signal);
   const own = () => deleteBuilds(connection, catalog, scopeOf(tenantId, tableName, 'collection'), signal);
   const shared = () => deleteTenant(connection, catalog, scopeOf(tenantId, tableName, 'shared'), signal);
-  // What serves goes last: in the middle of a move, the other place has a copy, and what is left must never be taken for the whole.
+  // What serves goes last: in the middle of a move, the other place has a copy, and what is left must never be taken
+  // for the whole.
   const steps = serving?.scope.mode === 'shared' ? [own, shared] : [shared, own];
   try {
     for (const step of steps) await step();
@@ -27,8 +28,8 @@ export async function dropCollection(
 }
 
 /**
- * Deletes a tenant's own collection with all its builds, found by their names: also those that an interrupted deletion left over. The one
- * that serves goes last, since it leads to the others' end.
+ * Deletes a tenant's own collection with all its builds, found by their names: also those that an interrupted deletion
+ * left over. The one that serves goes last, since it leads to the others' end.
  */
 export async function deleteBuilds(
   connection: QdrantConnection,
@@ -41,7 +42,10 @@ export async function deleteBuilds(
   }
 }
 
-/** Deletes all points of one tenant in a table's shared collection and in its builds: from one that is being filled, they would be back. */
+/**
+ * Deletes all points of one tenant in a table's shared collection and in its builds: from one that is being filled,
+ * they would be back.
+ */
 export async function deleteTenant(
   connection: QdrantConnection,
   catalog: CollectionCatalog,

@@ -2,7 +2,7 @@ import type { CollectionMode } from '../tenancy/naming.js';
 import type { Collection } from './collection.js';
 import { type CollectionMetadata, movedTo, movingTo } from './metadata.js';
 
-// Where a table is, from what its collections say about themselves. Nothing here asks the server.
+// The place of a table, from what its collections say about themselves. Nothing here asks the server.
 
 /** Whether a tenant's own collection alone says that the table is in it. */
 export function isSettled(own: Collection | undefined): boolean {
@@ -10,7 +10,8 @@ export function isSettled(own: Collection | undefined): boolean {
 }
 
 /**
- * Which of a tenant's two places holds its points: the own collection, unless they are on their way there from the shared one, or have all left.
+ * Which of a tenant's two places holds its points: the own collection, unless they are on their way there from the
+ * shared one, or have all left.
  *
  * | own collection says | points are read in | and written |
  * |---|---|---|

@@ -5,8 +5,8 @@ import type { TenantScope } from '../tenancy/tenant-scope.js';
 const formatVersion = 1;
 
 /**
- * What a collection says about itself, in its `metadata` (Qdrant 1.16 or later). A server merges metadata key by key, so that what changes
- * on its own has a key of its own; a host's keys beside ours are left alone.
+ * What a collection says about itself, in its `metadata` (Qdrant 1.16 or later). A server merges metadata key by key,
+ * so that what changes on its own has a key of its own; a host's keys beside ours are left alone.
  */
 export interface CollectionMetadata {
   /** Whose it is and what it holds: written once, at creation. */
@@ -34,7 +34,7 @@ export interface CollectionMetadata {
 export interface CollectionIdentity {
   readonly format_version: number;
   readonly mode: CollectionMode;
-  /** Null where tenants share the collection. */
+  /** Null if tenants share the collection. */
   readonly client_id: number | null;
   readonly table_name: string;
   readonly embedding_space: string | null;
@@ -53,9 +53,11 @@ export function makeMetadata(scope: TenantScope, embeddingSpace: string | undefi
 }
 
 /**
- * Reads and checks what a collection says about itself; undefined for one that says nothing, such as one that the platform made before.
+ * Reads and checks what a collection says about itself; undefined for one that says nothing, such as one that the
+ * platform made before.
  *
- * @throws {@link VectorStoreError} with code `isolation_violated` for a collection of another tenant, table or mode, whatever its name.
+ * @throws {@link VectorStoreError} with code `isolation_violated` for a collection of another tenant, table or mode,
+ *   whatever its name.
  */
 export function readMetadata(scope: TenantScope, value: unknown): CollectionMetadata | undefined {
   const identity = (value as Partial<CollectionMetadata> | null | undefined)?.pulse_ai_providers;
@@ -81,8 +83,9 @@ function ownerOf({ mode, tenantId }: TenantScope): number | null {
 }
 
 /**
- * Whether a collection may hold points that the platform stored: under random ids, a new one each time a record was stored, so that only
- * `record_id` tells whose record they are. That is so in one that the platform made; to look for them anywhere else would read every payload.
+ * Whether a collection may hold points that the platform stored: under random ids, a new one each time a record was
+ * stored, so that only `record_id` tells whose record they are. That is so in one that the platform made; to look for
+ * them anywhere else would read every payload.
  */
 export function mayHoldPlatformPoints({
   scope,
@@ -94,15 +97,19 @@ export function mayHoldPlatformPoints({
   return scope.mode === 'collection' && (metadata === undefined || metadata.pulse_adopted === true);
 }
 
-// What a tenant's own collection says about a move. As long as only `pulse_moving_to` is set, points are on their way, and the other place still
-// has them all. `pulse_moved_to` says that all have arrived, and that what the other place has is to be deleted. Nothing is deleted without it.
+// What a tenant's own collection says about a move. As long as only `pulse_moving_to` is set, points are on their way,
+// and the other place still has them all. `pulse_moved_to` says that all have arrived, and that what the other place
+// has is to be deleted. Nothing is deleted without it.
 
-/** The marks of no move. Those of an ended or cancelled move stay without effect, however late their call writes them. */
+/**
+ * The marks of no move. Those of an ended or cancelled move stay without effect, however late their call writes them.
+ */
 export const noMove = { pulse_moving_to: null, pulse_moved_to: null, pulse_mover: null } as const;
 
 /**
- * Where all of the tenant's points are, if the other place is still to be cleared. Only the call that does the moving may say so: one that was
- * stopped, and goes on after the move was cancelled or taken over, changes nothing.
+ * The mode that all of the tenant's points have reached, if the other place is still to be cleared. Only the call that
+ * does the moving may say so: one that was stopped, and goes on after the move was cancelled or taken over, changes
+ * nothing.
  */
 export function movedTo(metadata: CollectionMetadata | undefined): CollectionMode | undefined {
   const mark = metadata?.pulse_moved_to ?? undefined;
@@ -111,7 +118,7 @@ export function movedTo(metadata: CollectionMetadata | undefined): CollectionMod
   return mark !== undefined && mark.mover === metadata?.pulse_mover ? mark.mode : undefined;
 }
 
-/** Where the tenant's points are on their way to, if they are. */
+/** The mode that the tenant's points are on their way to, if they are. */
 export function movingTo(metadata: CollectionMetadata | undefined): CollectionMode | undefined {
   return movedTo(metadata) === undefined ? (metadata?.pulse_moving_to ?? undefined) : undefined;
 }

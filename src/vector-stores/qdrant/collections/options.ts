@@ -9,18 +9,28 @@ import { makeMetadata } from './metadata.js';
 
 export type PayloadIndexType = 'keyword' | 'integer' | 'float' | 'bool' | 'datetime' | 'text' | 'uuid' | 'geo';
 
-/** How a server keeps vectors in memory for searching: as they are, or as a smaller copy beside the originals, which rescore what it finds. */
+/**
+ * How a server keeps vectors in memory for searching: as they are, or as a smaller copy beside the originals, which
+ * rescore what it finds.
+ */
 export type Quantization = 'none' | 'scalar' | 'binary';
 
-/** Presets by the number of vectors that a collection is expected to hold; docs/operations.md has their memory arithmetic. */
+/**
+ * Presets by the number of vectors that a collection is expected to hold; docs/operations.md has their memory
+ * arithmetic.
+ */
 export type CollectionPreset = 'small' | 'standard' | 'large' | 'distributed';
 
 export interface QdrantCollectionOptions extends CreateCollectionOptions {
-  /** Chosen when the collection is made, and kept with it; see {@link CollectionMode}. @default what exists, or else 'collection' */
+  /**
+   * Chosen when the collection is made, and kept with it; see {@link CollectionMode}.
+   * @default what exists, or else 'collection'
+   */
   readonly mode?: CollectionMode | undefined;
   /**
-   * `small`: up to 100,000 vectors, with a small footprint a collection. `standard`: up to 1M, all in memory. `large`: 10M and more on one machine,
-   * quantised in memory and the originals on disk. `distributed`: 100M on several machines. The other options go before it. @default 'standard'
+   * `small`: up to 100,000 vectors, with a small footprint a collection. `standard`: up to 1M, all in memory. `large`:
+   * 10M and more on one machine, quantised in memory and the originals on disk. `distributed`: 100M on several
+   * machines. The other options go before it. @default 'standard'
    */
   readonly preset?: CollectionPreset | undefined;
   /** Fields of the metadata that filters use, and their types: without an index, a server reads every payload. */
@@ -28,8 +38,9 @@ export interface QdrantCollectionOptions extends CreateCollectionOptions {
   /** Whether records may have a `sparseVector` beside the dense one, for `searchHybrid`. @default false */
   readonly hasSparseVectors?: boolean | undefined;
   /**
-   * How `searchHybrid` weighs the terms of sparse vectors. `idf`: rare ones more, counted among the tenant's own records, which in the mode
-   * `shared` takes a server of 1.19 or later. `none`: by the vectors' own values. Fixed at creation. @default 'idf'
+   * How `searchHybrid` weighs the terms of sparse vectors. `idf`: rare ones more, counted among the tenant's own
+   * records, which in the mode `shared` takes a server of 1.19 or later. `none`: by the vectors' own values. Fixed at
+   * creation. @default 'idf'
    */
   readonly termWeights?: 'idf' | 'none' | undefined;
   readonly onDiskVectors?: boolean | undefined;
@@ -46,7 +57,10 @@ const defaultVectorSize = 1536;
 /** Names the sparse vector of a collection that has one. */
 export const sparseVectorName = 'text';
 
-/** As the platform has them. `full_scan_threshold` is in kilobytes: smaller segments are scanned, which is faster there than the graph. */
+/**
+ * As the platform has them. `full_scan_threshold` is in kilobytes: smaller segments are scanned, which is faster there
+ * than the graph.
+ */
 const hnsw = { m: 16, ef_construct: 100, full_scan_threshold: 10_000 };
 /** One graph a tenant instead of one for all: a search never walks through another tenant's vectors. */
 const tenantHnsw = { ...hnsw, m: 0, payload_m: 16 };
@@ -74,7 +88,10 @@ const presets: Readonly<Record<CollectionPreset, Storage>> = {
   },
 };
 
-/** One segment and a log of 1 MB: by default a server preallocates 32 MB and keeps a segment for every other core, for each collection. */
+/**
+ * One segment and a log of 1 MB: by default a server preallocates 32 MB and keeps a segment for every other core, for
+ * each collection.
+ */
 const smallFootprint = {
   optimizers_config: { default_segment_number: 1 },
   wal_config: { wal_capacity_mb: 1, wal_segments_ahead: 0 },
@@ -173,7 +190,8 @@ function requirePayloadIndexes(value: unknown): Readonly<Record<string, PayloadI
     throw new InvalidInputError(`Expected \`payloadIndexes\` to be an object, got ${describeValue(value)}.`);
   }
   for (const [field, type] of Object.entries(value)) {
-    // Compared as a server does, which takes `"client_id"` for `client_id`: its index would replace the one that keeps tenants apart.
+    // Compared as a server does, which takes `"client_id"` for `client_id`: its index would replace the one that keeps
+    // tenants apart.
     const [, quoted, plain] = /^(?:"([^"]*)"|([^.[]*))/.exec(requireKeyPath(field, 'a field of payloadIndexes')) ?? [];
     if ((reservedKeys as readonly string[]).includes(quoted ?? plain ?? '')) {
       throw new InvalidInputError(`Expected the fields of \`payloadIndexes\` to be metadata fields, not \`${field}\`.`);

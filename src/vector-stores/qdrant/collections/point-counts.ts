@@ -11,7 +11,10 @@ const maxTenants = 1_000_000;
 /** More would not make a message clearer. */
 const maxNamedPoints = 20;
 
-/** How many points each tenant has in a shared collection: a question that is not asked for a tenant, and whose answer is for operators. */
+/**
+ * How many points each tenant has in a shared collection: a question that is not asked for a tenant, and whose answer
+ * is for operators.
+ */
 export async function countByTenant(
   connection: QdrantConnection,
   collection: string,
@@ -42,8 +45,8 @@ export async function countRecords(
 }
 
 /**
- * Makes sure that a collection holds no point that the tenant's filter does not see, before it is deleted or said to be copied: points without
- * `client_id`, or with one of another type, as other writers leave them.
+ * Makes sure that a collection holds no point that the tenant's filter does not see, before it is deleted or said to be
+ * copied: points without `client_id`, or with one of another type, as other writers leave them.
  *
  * @throws {@link VectorStoreError} with code `unsupported_operation`, naming the points.
  */

@@ -2,7 +2,10 @@ import type { QdrantConnection } from '../wire/connection.js';
 import type { Collection } from './collection.js';
 import { type CollectionMetadata, makeMetadata } from './metadata.js';
 
-/** Changes single keys of a collection's metadata. One that says nothing about itself yet, since the platform made it, does so from here on. */
+/**
+ * Changes single keys of a collection's metadata. One that says nothing about itself yet, since the platform made it,
+ * does so from here on.
+ */
 export async function setMetadata(
   connection: QdrantConnection,
   { scope, metadata }: Collection,

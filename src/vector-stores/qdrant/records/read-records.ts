@@ -37,7 +37,7 @@ export interface StoredRecord {
   readonly recordId: string | number;
   readonly tableName: string;
   readonly metadata: Readonly<Record<string, JsonValue>>;
-  /** Where it was asked for; of length 1, whatever its length when it was stored. */
+  /** Only if it was asked for; of length 1, whatever its length when it was stored. */
   readonly vector?: Float32Array;
 }
 
@@ -48,7 +48,7 @@ export interface FacetValue {
 
 export interface Page {
   readonly points: readonly QdrantPoint[];
-  /** Where the next page begins, or undefined after the last. */
+  /** The beginning of the next page, or undefined after the last. */
   readonly nextOffset: unknown;
 }
 
@@ -105,8 +105,8 @@ export async function readByRecordIds(
 }
 
 /**
- * The content hashes of records, and their vectors if asked for. A record of which the platform's point is still stored as well has no hash:
- * it has to be stored again, which deletes that point.
+ * The content hashes of records, and their vectors if asked for. A record of which the platform's point is still stored
+ * as well has no hash: it has to be stored again, which deletes that point.
  */
 export async function readStoredContents(
   connection: QdrantConnection,

@@ -77,8 +77,8 @@ function requireContentHash(value: unknown, position: number): string | undefine
 /**
  * Checks all records before the first is sent.
  *
- * @throws {@link InvalidInputError} with the position of the first bad record, also of one whose record id stands in the list twice: only one
- * of the two could be stored.
+ * @throws {@link InvalidInputError} with the position of the first bad record, also of one whose record id is in the
+ *   list twice: only one of the two could be stored.
  */
 export function checkRecords(
   scope: Pick<TenantScope, 'tenantId' | 'tableName'>,
@@ -102,8 +102,8 @@ export function checkRecords(
 }
 
 /**
- * Checks records as they are read. The signal is looked at with each, so that an aborted call reads no further and the source gets its
- * `return()`.
+ * Checks records as they are read. The signal is looked at with each, so that an aborted call reads no further and the
+ * source gets its `return()`.
  *
  * @throws {@link InvalidInputError} with the position; the reason of `signal`.
  */

@@ -16,8 +16,8 @@ export function recordCondition(collection: Collection, recordIds: readonly Reco
 }
 
 /**
- * Deletes what the platform stored of records that were stored again. It comes after storing: a crash in between leaves a record twice, never not
- * at all, and storing it again ends that.
+ * Deletes what the platform stored of records that were stored again. It comes after storing: a crash in between leaves
+ * a record twice, never not at all, and storing it again ends that.
  */
 export async function deleteReplaced(
   connection: QdrantConnection,
@@ -42,7 +42,10 @@ function payloadConditions(recordIds: readonly RecordId[]): QdrantCondition[] {
   return lists.map((any) => ({ key: 'record_id', match: { any } }));
 }
 
-/** Deletes the tenant's points that a filter or a condition leaves. Never by bare ids: the tenant is in the filter of every delete. */
+/**
+ * Deletes the tenant's points that a filter or a condition leaves. Never by bare ids: the tenant is in the filter of
+ * every delete.
+ */
 export async function deletePoints(
   connection: QdrantConnection,
   collection: Collection,

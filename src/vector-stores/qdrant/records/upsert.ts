@@ -23,16 +23,17 @@ import { deletePoints, deleteReplaced } from './record-points.js';
 /** More than four at once gain nothing: JSON.stringify on this side is what takes the time. */
 const concurrentRequests = 4;
 
-/** Where the records go, as it is now; a long upsert asks again for each of its requests. */
+/** The place that the records go to, as it is now; a long upsert asks again for each of its requests. */
 export interface UpsertTarget {
   use<Value>(work: (collection: Collection) => Promise<Value>): Promise<Value>;
   change<Value>(change: TableChange<Value>): Promise<Value>;
 }
 
 /**
- * Why a call ends before all is stored. One that is `interrupted` (the caller's abort, the end of the store, an `onProgress` that failed, a
- * collection that takes no record) throws its reason as it is. `hopeless`: nothing more is sent, since it would fail in the same way.
- * `unreadable`: a record is unusable, or the source of the records failed; what was read before is still stored.
+ * Why a call ends before all is stored. One that is `interrupted` (the caller's abort, the end of the store, an
+ * `onProgress` that failed, a collection that takes no record) throws its reason as it is. `hopeless`: nothing more is
+ * sent, since it would fail in the same way. `unreadable`: a record is unusable, or the source of the records failed;
+ * what was read before is still stored.
  */
 type End =
   | { readonly kind: 'interrupted'; readonly reason: unknown }
@@ -60,8 +61,9 @@ export class Upsert {
   }
 
   /**
-   * An array is checked as a whole before anything is sent; the records of an iterable as they come. If one of those is unusable, or the
-   * iterable fails, what was read before is still stored: if all of it is, the error is thrown as it is.
+   * An array is checked as a whole before anything is sent; the records of an iterable as they come. If one of those is
+   * unusable, or the iterable fails, what was read before is still stored: if all of it is, the error is thrown as it
+   * is.
    *
    * @throws {@link PartialUpsertError} naming every record that was read and is not known to be stored.
    */
@@ -126,7 +128,10 @@ export class Upsert {
     this.#underWay.set(sending, pointIds);
   }
 
-  /** Waits while the window is full, and while a request with one of these records is under way: the later one is to be stored last. */
+  /**
+   * Waits while the window is full, and while a request with one of these records is under way: the later one is to be
+   * stored last.
+   */
   async #waitForPlace(pointIds: ReadonlySet<string>): Promise<void> {
     const isTwin = (ids: ReadonlySet<string>): boolean => [...pointIds].some((id) => ids.has(id));
     while (this.#underWay.size >= concurrentRequests || [...this.#underWay.values()].some(isTwin)) {

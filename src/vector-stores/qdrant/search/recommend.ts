@@ -25,8 +25,9 @@ export function checkExamples(value: unknown, name: string): readonly (string | 
 }
 
 /**
- * Searches near the tenant's own records. The examples are read through the tenant's filter and averaged here (twice the mean of those to be
- * like, less the mean of those to be unlike), since Qdrant itself would look up any id that it is given, whoever it belongs to.
+ * Searches near the tenant's own records. The examples are read through the tenant's filter and averaged here (twice
+ * the mean of those to be like, less the mean of those to be unlike), since Qdrant itself would look up any id that it
+ * is given, whoever it belongs to.
  */
 export async function recommend(
   connection: QdrantConnection,

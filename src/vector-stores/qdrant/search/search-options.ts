@@ -10,20 +10,29 @@ const defaultLimit = 10;
 const defaultScoreThreshold = 0.7;
 /** More hits than anybody reads, and an answer that still fits into memory. */
 const maxLimit = 10_000;
-/** How far a page may lie behind the first, and how many hits all groups may hold: a server before 1.19 reserves memory for them, and aborts where it has none. */
+/**
+ * How far a page may lie behind the first, and how many hits all groups may hold: a server before 1.19 reserves memory
+ * for them, and aborts if it has none.
+ */
 const maxCandidates = 100_000;
 /**
- * How deep both lists of a hybrid search go, whichever page is asked for: a rank in the fused list depends on it, and pages would overlap and skip
- * hits if it grew with them.
+ * How deep both lists of a hybrid search go, whichever page is asked for: a rank in the fused list depends on it, and
+ * pages would overlap and skip hits if it grew with them.
  */
 export const hybridDepth = 1_000;
 
 export interface VectorSearchOptions extends SearchOptions {
-  /** How many of the best hits to leave out, for pages: page n of 10 begins at 10 x n; with `limit` at most 100,000. @default 0 */
+  /**
+   * How many of the best hits to leave out, for pages: page n of 10 begins at 10 x n; with `limit` at most 100,000.
+   * @default 0
+   */
   readonly offset?: number | undefined;
   /** Whether hits hold their vectors. @default false */
   readonly withVectors?: boolean | undefined;
-  /** Whether to compare with every vector instead of walking the graph: slow and exact, for measuring recall. @default false */
+  /**
+   * Whether to compare with every vector instead of walking the graph: slow and exact, for measuring recall.
+   * @default false
+   */
   readonly exact?: boolean | undefined;
 }
 
@@ -39,7 +48,9 @@ export interface GroupSearchOptions extends Omit<VectorSearchOptions, 'offset'> 
   readonly groupSize?: number | undefined;
 }
 
-/** `limit` and `offset` are at most 1,000 together: so many candidates of each list are fused, for every page the same. */
+/**
+ * `limit` and `offset` are at most 1,000 together: so many candidates of each list are fused, for every page the same.
+ */
 export interface HybridSearchOptions extends Omit<VectorSearchOptions, 'scoreThreshold' | 'exact'> {
   /** `rrf` adds up the hits' ranks, `dbsf` their scaled scores. @default 'rrf' */
   readonly fusion?: 'rrf' | 'dbsf' | undefined;
@@ -106,7 +117,7 @@ export function checkHybridSearch(
   }
   const sparse = requireSparseVector(sparseVector, 'the sparse query vector');
   if (sparse === undefined) throw new InvalidInputError('Expected a sparse query vector, got undefined.');
-  // A fused score is no cosine similarity: nothing is cut off.
+  // A fused score is not a cosine similarity: nothing is cut off.
   const search = checkSearch(vector, { ...rest, scoreThreshold: -1 });
   if (search.limit + search.offset <= hybridDepth) return { ...search, sparseVector: sparse, fusion };
   throw new InvalidInputError(

@@ -6,12 +6,16 @@ import type { CheckedSearch } from './search-options.js';
 
 /** How many candidates the graph search keeps: the platform's choice. */
 const plainEf = 128;
-/** The same under a filter: with 128, a filter that leaves 10 % finds 0.87 of the ten best, with 512 all of them (bench/README.md). */
+/**
+ * The same under a filter: with 128, a filter that leaves 10 % finds 0.87 of the ten best, with 512 all of them
+ * (bench/README.md).
+ */
 const filteredEf = 512;
 
 /**
- * How a server is to search. A filter on a field without a payload index would lose hits in silence (0.36 to 0.50 of the ten best at 10 %), since
- * the server cannot tell how much the filter leaves: such a search is exact, which is slow, and the log says once what mends it.
+ * How a server is to search. A filter on a field without a payload index would lose hits in silence (0.36 to 0.50 of
+ * the ten best at 10 %), since the server cannot tell how much the filter leaves: such a search is exact, which is
+ * slow, and the log says once what fixes it.
  */
 export function searchParams(
   connection: QdrantConnection,
@@ -46,8 +50,9 @@ function plainKey(path: string): string {
 }
 
 /**
- * How many times more candidates than hits a quantised search rescores with the original vectors. An int8 copy is nearly exact; a bit a dimension says
- * little of a short vector: at 384 dimensions 32 times find all, 16 times 0.98 and twice 0.31 of the ten best (a real server, 40,000 vectors).
+ * How many times more candidates than hits a quantised search rescores with the original vectors. An int8 copy is
+ * nearly exact; a bit a dimension says little of a short vector: at 384 dimensions 32 times find all, 16 times 0.98 and
+ * twice 0.31 of the ten best (a real server, 40,000 vectors).
  */
 function quantizationParams({ response, vectorSize }: Collection): QdrantRequest {
   const { quantization_config: config } = response.config ?? {};

@@ -97,7 +97,8 @@ export async function searchHybrid(
   const { scope } = collection;
   requireSparseSupport(collection);
   requireDimension(collection, search.vector.length);
-  // In each branch and around them: a branch without the tenant would let others' points push the tenant's own out of its list.
+  // In each branch and around them: a branch without the tenant would let others' points push the tenant's own out of
+  // its list.
   const filter = tenantFilter(scope, search.filter);
   const sparse = { query: search.sparseVector, using: sparseVectorName, filter, limit: hybridDepth };
   const corpus = await termCorpus(connection, collection, signal);

@@ -1,6 +1,7 @@
 import { InvalidInputError } from '../../../errors.js';
 
-// What the groups of a filter (`must`, `should`, `must_not`, `min_should`) mean together. Both functions take copies that were checked.
+// What the groups of a filter (`must`, `should`, `must_not`, `min_should`) mean together. Both functions take copies
+// that were checked.
 
 type Copied = Record<string, unknown>;
 
@@ -8,8 +9,8 @@ type Copied = Record<string, unknown>;
 const maxConditions = 1_000;
 
 /**
- * Joins the conditions of a `should` or `must_not` that match one field against single values or lists into one list: ten thousand of them
- * would be ten thousand passes over the records, and are one. The filter means the same.
+ * Joins the conditions of a `should` or `must_not` that match one field against single values or lists into one list:
+ * ten thousand of them would be ten thousand passes over the records, and are one. The filter means the same.
  *
  * @throws {@link InvalidInputError} for a filter with too many conditions of other kinds.
  */

@@ -30,11 +30,12 @@ export interface CheckedFilter extends Readonly<Record<string, unknown>> {}
 const checkedFilters = new WeakSet<object>();
 
 /**
- * Checks a filter against Qdrant's form (https://qdrant.tech/documentation/concepts/filtering/) and returns a copy that holds nothing
- * else: every property is read once, so that neither a getter nor a `toJSON` can show one thing here and another on the wire. What was
- * checked already is returned as it is.
+ * Checks a filter against Qdrant's form (https://qdrant.tech/documentation/concepts/filtering/) and returns a copy that
+ * holds nothing else: every property is read once, so that neither a getter nor a `toJSON` can show one thing here and
+ * another on the wire. What was checked already is returned as it is.
  *
- * @throws {@link InvalidInputError} naming the path of what does not belong there, or the limit that the filter exceeds.
+ * @throws {@link InvalidInputError} naming the path of what does not belong there, or the limit that the filter
+ *   exceeds.
  */
 export function requireFilter(value: unknown): CheckedFilter {
   if (typeof value === 'object' && value !== null && checkedFilters.has(value)) return value as CheckedFilter;
@@ -100,7 +101,10 @@ const someConditions: Check = (value, path, level) => {
 const conditionList: Check = (value, path, level) =>
   list(value, path).map((entry, i) => condition(entry, `${path}[${i}]`, level));
 
-/** A condition is told by its key; one object with the keys of two kinds is refused, since the server would drop one of them. */
+/**
+ * A condition is given by its key; one object with the keys of two kinds is refused, since the server would drop one of
+ * them.
+ */
 const condition: Check = (value, path, level) => {
   const object = plainObject(value, path);
   level.countCondition();
@@ -183,7 +187,9 @@ const fieldChecks: Readonly<Record<string, Check>> = {
     ),
 };
 
-/** One test a condition: several are said as several conditions, so that nobody has to know how a server combines them. */
+/**
+ * One test a condition: several are said as several conditions, so that nobody has to know how a server combines them.
+ */
 function fieldCondition(value: Copied, path: string, level: Level): Copied {
   const copy = copyKnown(value, path, level, { key: requireKeyPath, ...fieldChecks }, ['key']);
   if (Object.keys(copy).length === 2) return copy;

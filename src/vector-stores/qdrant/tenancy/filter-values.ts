@@ -16,7 +16,10 @@ export function requireText(value: unknown, path: string): string {
   throw new InvalidInputError(`Expected \`${path}\` to be well-formed text, got half of a surrogate pair: was it cut?`);
 }
 
-/** A payload key: names joined by dots, those with other signs than letters, digits, `_` and `-` in quotes; `[]` enters an array. */
+/**
+ * A payload key: names joined by dots, those with other signs than letters, digits, `_` and `-` in quotes; `[]` enters
+ * an array.
+ */
 export function requireKeyPath(value: unknown, path: string): string {
   if (typeof value === 'string' && keyPath.test(value) && isWellFormed(value)) return value;
   throw unexpected(path, 'a payload key such as `title`, `a.b`, `list[].a` or `"with spaces"`', value);

@@ -17,16 +17,18 @@ function requireTableName(value: unknown): string {
 }
 
 /**
- * `collection`: a collection for each tenant and table, as the platform has it. `shared`: one for each table, for all tenants, since a server
- * does not scale past a few hundred collections.
+ * `collection`: a collection for each tenant and table, as the platform has it. `shared`: one for each table, for all
+ * tenants, since a server does not scale past a few hundred collections.
  */
 export type CollectionMode = 'collection' | 'shared';
 
 /**
- * The collection of a tenant's table: `client_{id}_{table}`, or `shared_{table}`. No two of them have one name, since a table's name starts
- * with a letter: `client_1_2_x` could only be asked for as tenant 1 and table `2_x`, which is refused.
+ * The collection of a tenant's table: `client_{id}_{table}`, or `shared_{table}`. No two of them have one name, since a
+ * table's name starts with a letter: `client_1_2_x` could only be asked for as tenant 1 and table `2_x`, which is
+ * refused.
  *
- * @throws {@link InvalidInputError} for an invalid tenant or table, or a name that is too long for the server (255 characters).
+ * @throws {@link InvalidInputError} for an invalid tenant or table, or a name that is too long for the server (255
+ *   characters).
  */
 export function collectionName(tenantId: number, tableName: string, mode: CollectionMode = 'collection'): string {
   requireTenantId(tenantId);
@@ -40,8 +42,8 @@ export function generationOf(collection: string): number {
 }
 
 /**
- * Which tenant and table a collection or an alias is of, or undefined for a name that is not ours; a `shared` one has no tenant. `@live` leads
- * to a table's build for a moment, when nothing else has its name.
+ * Which tenant and table a collection or an alias is of, or undefined for a name that is not ours; a `shared` one has
+ * no tenant. `@live` leads to a table's build for a moment, when nothing else has its name.
  */
 export function parseCollectionName(
   name: string,
@@ -62,10 +64,11 @@ function requireNameLength(name: string): string {
 }
 
 /**
- * The id of a record's point: UUIDv5 (RFC 9562) over tenant, table, record and vector type, so that storing a record again replaces it. Each
- * part is prefixed with its length, so that no two keys give the same text; the number 1 and the string '1' are two records.
+ * The id of a record's point: UUIDv5 (RFC 9562) over tenant, table, record and vector type, so that storing a record
+ * again replaces it. Each part is prefixed with its length, so that no two keys give the same text; the number 1 and
+ * the string '1' are two records.
  *
- * @param vectorType - Which of a record's vectors, where it has several.
+ * @param vectorType - Which of a record's vectors, if it has several.
  */
 export function pointId(tenantId: number, tableName: string, recordId: string | number, vectorType = ''): string {
   const record = `${typeof recordId === 'number' ? 'n' : 's'}${recordId}`;

@@ -23,7 +23,8 @@ export interface OwnedPayload {
 }
 
 /**
- * Reads a hit's payload and makes sure that it is the asking tenant's: the filter keeps other tenants' points away, and this is the second lock.
+ * Reads a hit's payload and makes sure that it is the asking tenant's: the filter keeps other tenants' points away, and
+ * this is the second lock.
  *
  * @throws {@link VectorStoreError} with code `isolation_violated`.
  */

@@ -16,18 +16,21 @@ export interface QdrantFilter {
 }
 
 /**
- * What a point's payload says about whose it is; written to every point and asked of every hit. An integer as in the platform's existing points;
- * a string where tenants share a collection, since only a keyword index can be an `is_tenant` one.
+ * What a point's payload says about whose it is; written to every point and asked of every hit. An integer as in the
+ * platform's existing points; a string if tenants share a collection, since only a keyword index can be an `is_tenant`
+ * one.
  */
 export function tenantValue({ tenantId, mode }: Pick<TenantScope, 'tenantId' | 'mode'>): number | string {
   return mode === 'shared' ? String(tenantId) : tenantId;
 }
 
 /**
- * The filter of a request: the one place where the tenant comes in. The tenant is an outer `must`, and a caller's filter is one more condition
- * next to it: whatever that says, with any nesting of `should` and `must_not`, it can only narrow.
+ * The filter of a request: the one place where the tenant comes in. The tenant is an outer `must`, and a caller's
+ * filter is one more condition next to it: whatever that says, with any nesting of `should` and `must_not`, it can only
+ * narrow.
  *
- * @param callerFilter - Checked here unless `requireFilter` made it. A copy of its known parts goes into the request, never the object itself.
+ * @param callerFilter - Checked here unless `requireFilter` made it. A copy of its known parts goes into the request,
+ *   never the object itself.
  * @throws `InvalidInputError` for a filter with a key or value that Qdrant's filter form does not have.
  */
 export function tenantFilter(
@@ -42,8 +45,8 @@ export function tenantFilter(
 }
 
 /**
- * The filter of all points but those of some tenants: for operators, who have to know of a point that no tenant would find before they delete
- * the collection that it is in. Never part of a tenant's request.
+ * The filter of all points but those of some tenants: for operators, who have to know of a point that no tenant would
+ * find before they delete the collection that it is in. Never part of a tenant's request.
  */
 export function othersFilter(
   mode: CollectionMode,

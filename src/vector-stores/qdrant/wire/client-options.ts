@@ -6,11 +6,14 @@ import { describeValue, requireNonEmptyString, requirePositiveInteger } from '..
 import type { QdrantClientLike } from '../../qdrant-api.js';
 import type { Clock } from './clock.js';
 
-/** Where the vectors are: a Qdrant server, this process, or a client of your own. Exactly one of `url`, `host`, `location` and `client`. */
+/**
+ * The place of the vectors: a Qdrant server, this process, or a client of your own. Exactly one of `url`, `host`,
+ * `location` and `client`.
+ */
 export interface PulseQdrantClientOptions {
   /**
-   * A server's address, with a path if it is behind a prefix: `https://qdrant.example.com/vectors`. Without a port, `https` means
-   * 443 and `http` 6333.
+   * A server's address, with a path if it is behind a prefix: `https://qdrant.example.com/vectors`. Without a port,
+   * `https` means 443 and `http` 6333.
    */
   readonly url?: string | undefined;
   /** A server's host name or address. @default 'localhost', if no other place is given */
@@ -22,8 +25,8 @@ export interface PulseQdrantClientOptions {
   /** An API key or a JWT of the server. Never logged, never in an error. */
   readonly apiKey?: string | undefined;
   /**
-   * The key or JWT of one tenant, asked for before each request about that tenant's points: a JWT that reaches only the tenant's collections
-   * (`client_{id}_*` by name) makes the server itself keep tenants apart.
+   * The key or JWT of one tenant, asked for before each request about that tenant's points: a JWT that reaches only the
+   * tenant's collections (`client_{id}_*` by name) makes the server itself keep tenants apart.
    */
   readonly apiKeyForTenant?: ((tenantId: number) => string | Promise<string>) | undefined;
   /** `':memory:'`, or a folder to keep vectors in: the in-process engine, which needs no server. */
@@ -31,13 +34,13 @@ export interface PulseQdrantClientOptions {
   /** A client of your own; it is used as it is and never closed. */
   readonly client?: QdrantClientLike | undefined;
   /**
-   * Whether a server may compress its answers. That pays on slow links only: a server nearby sends a compressed answer in pieces, and each
-   * search then waits about 40 ms for the second one. @default false
+   * Whether a server may compress its answers. That pays on slow links only: a server nearby sends a compressed answer
+   * in pieces, and each search then waits about 40 ms for the second one. @default false
    */
   readonly compression?: boolean | undefined;
   /**
-   * How long a call of one answer may take, such as a search, and each request of a longer one, such as an upsert; retries included, in
-   * milliseconds. @default 120_000
+   * How long a call of one answer may take, such as a search, and each request of a longer one, such as an upsert;
+   * retries included, in milliseconds. @default 120_000
    */
   readonly timeoutMs?: number | undefined;
   /** Called, once each, with what makes searches slow, such as a filter on a field without an index. */
@@ -226,8 +229,8 @@ function requireTimeout(value: unknown): number {
 }
 
 /**
- * Options from the environment: `QDRANT_HOST` (a host, or a URL; default `localhost`), `QDRANT_PORT` (default 6333), `QDRANT_TIMEOUT` in
- * seconds (default 120) and `QDRANT_API_KEY`. An empty variable counts as unset.
+ * Options from the environment: `QDRANT_HOST` (a host, or a URL; default `localhost`), `QDRANT_PORT` (default 6333),
+ * `QDRANT_TIMEOUT` in seconds (default 120) and `QDRANT_API_KEY`. An empty variable counts as unset.
  *
  * @throws {@link AiProviderError} with code `invalid_config` naming the variable.
  */

@@ -24,7 +24,10 @@ export interface RequestOptions {
   /** Whose points it touches. Undefined for what is about the whole server. */
   readonly scope?: Pick<TenantScope, 'tenantId' | 'collection'> | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Called before the request is sent again, and may throw: a write must not go to a place that its table has left since. */
+  /**
+   * Called before the request is sent again, and may throw: a write must not go to a place that its table has left
+   * since.
+   */
   readonly beforeRetry?: (() => Promise<void>) | undefined;
 }
 
@@ -32,8 +35,9 @@ export interface RequestOptions {
 export type SendRequest<Value> = (client: QdrantClientLike, toWire: ToWireVector) => Promise<Value>;
 
 /**
- * Sends requests to Qdrant. Each has a deadline and honours the caller's signal; the client supports neither. A request that found the server
- * busy or away is sent again: all our requests are idempotent, since point ids derive from their records.
+ * Sends requests to Qdrant. Each has a deadline and honours the caller's signal; the client supports neither. A request
+ * that found the server busy or away is sent again: all our requests are idempotent, since point ids derive from their
+ * records.
  */
 export class QdrantConnection {
   readonly clock: Clock;
@@ -66,7 +70,7 @@ export class QdrantConnection {
     this.#options.logger.warn(fields, message);
   }
 
-  /** Where the requests go, for messages; holds no credential. */
+  /** The place that the requests go to, for messages; holds no credential. */
   get endpoint(): string {
     return this.#options.target.endpoint;
   }
@@ -82,7 +86,10 @@ export class QdrantConnection {
     return this.hasTenantKeys && target.kind === 'server' && target.address.apiKey === undefined;
   }
 
-  /** The version of the server. It is asked for until it is enough, since a server may be updated meanwhile, and then remembered. */
+  /**
+   * The version of the server. It is asked for until it is enough, since a server may be updated meanwhile, and then
+   * remembered.
+   */
   async serverVersion(isEnough: (version: string) => boolean, signal: AbortSignal | undefined): Promise<string> {
     if (this.#version !== undefined && isEnough(this.#version)) return this.#version;
     const request = { operation: 'asking for the version', signal };
@@ -124,8 +131,8 @@ export class QdrantConnection {
   }
 
   /**
-   * A request that changes something, and is done only when the server says so: `wait_timeout` arrives as a success, and a change that is no
-   * more than acknowledged may not be seen by the next search.
+   * A request that changes something, and is done only when the server says so: `wait_timeout` arrives as a success,
+   * and a change that is no more than acknowledged may not be seen by the next search.
    */
   async change(options: RequestOptions, send: SendRequest<{ readonly status?: unknown }>): Promise<void> {
     const result = await this.request(options, send);
@@ -185,7 +192,10 @@ export class QdrantConnection {
     }
   }
 
-  /** A tenant with a key of its own has a client of its own: the client's way to set headers for one call is lost at its first await. */
+  /**
+   * A tenant with a key of its own has a client of its own: the client's way to set headers for one call is lost at its
+   * first await.
+   */
   async #clientFor(tenantId: number | undefined): Promise<QdrantClientLike> {
     if (tenantId === undefined || this.#tenantClients === undefined) return (await this.#connect()).client;
     return this.#tenantClients.get(tenantId);

@@ -5,14 +5,14 @@ export interface VectorStoreHealth {
   readonly status: 'healthy' | 'unhealthy';
   /** One sentence for an operator: what was asked, and what came. */
   readonly detail: string;
-  /** The server's version, where it said. */
+  /** The server's version, if it said. */
   readonly version: string | undefined;
 }
 
 /**
- * Asks for the version, which says that a server is there, and then for the collections, which only a server answers that has loaded them,
- * and only with a key that it takes: `/` answers anybody. Where only tenants have keys, there is none to ask with: `/readyz` answers
- * without one.
+ * Asks for the version, which says that a server is there, and then for the collections, which only a server answers
+ * that has loaded them, and only with a key that it takes: `/` answers anybody. If only tenants have keys, there is
+ * none to ask with: `/readyz` answers without one.
  */
 export async function checkHealth(
   connection: QdrantConnection,

@@ -10,13 +10,13 @@ export interface FailedRequest {
   /** What was tried, such as `search`. */
   readonly operation: string;
   readonly collection: string | undefined;
-  /** Where, such as `http://localhost:6333`. */
+  /** The place, such as `http://localhost:6333`. */
   readonly endpoint: string;
 }
 
 /**
- * What the client threw as an error of ours. The client's own errors cannot be told by class: a refused request is an anonymous `Error` with
- * `status` and `data` (its `ApiError` is not exported), a broken connection a `TypeError`.
+ * What the client threw as an error of ours. The client's own errors cannot be told by class: a refused request is an
+ * anonymous `Error` with `status` and `data` (its `ApiError` is not exported), a broken connection a `TypeError`.
  */
 export function toVectorStoreError(error: unknown, request: FailedRequest): AiProviderError {
   if (isAiProviderError(error)) return error;
@@ -50,7 +50,10 @@ export function toVectorStoreError(error: unknown, request: FailedRequest): AiPr
   });
 }
 
-/** An errno, or a cause in a few plain words such as fetch's `bad port`: no URL, key or text of a request looks like one. */
+/**
+ * An errno, or a cause in a few plain words such as fetch's `bad port`: no URL, key or text of a request looks like
+ * one.
+ */
 function harmlessReasonOf(error: unknown): string | undefined {
   const { code, cause } = asRecord(error);
   const { code: causeCode, message } = asRecord(cause);

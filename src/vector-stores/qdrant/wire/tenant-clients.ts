@@ -4,7 +4,10 @@ import type { QdrantClientLike } from '../../qdrant-api.js';
 import type { PulseQdrantClientOptions, QdrantServerAddress } from './client-options.js';
 import { connectToServer } from './connect.js';
 
-/** A client keeps up to 25 connections for ten seconds; beyond this many, the one unused for longest is forgotten and ends by itself. */
+/**
+ * A client keeps up to 25 connections for ten seconds; beyond this many, the one unused for longest is forgotten and
+ * ends by itself.
+ */
 const maxClients = 200;
 
 /** One client for each credential. */

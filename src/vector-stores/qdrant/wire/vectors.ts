@@ -3,8 +3,9 @@ import { InvalidInputError } from '../../../errors.js';
 import { describeValue } from '../../../internal/validate.js';
 
 /**
- * Squared lengths that survive Qdrant's float32 arithmetic. Below the float32 epsilon the server stores a vector as it is instead of
- * normalising it, and above the float32 maximum its length is infinite: either way its cosine similarities mean nothing.
+ * Squared lengths that survive Qdrant's float32 arithmetic. Below the float32 epsilon the server stores a vector as it
+ * is instead of normalising it, and above the float32 maximum its length is infinite: either way its cosine
+ * similarities mean nothing.
  */
 const minSquaredLength = 2 ** -23;
 const maxSquaredLength = 3.4e38;
@@ -15,8 +16,9 @@ export const maxBytesPerDimension = 24;
 const maxDimension = 65_536;
 
 /**
- * Checks a vector for a cosine search: finite numbers, at least one, and not all zeros. A vector of zeros has no direction, so that its cosine
- * similarity is undefined; in practice it stands for an embedding that failed, and stored ones poison every search.
+ * Checks a vector for a cosine search: finite numbers, at least one, and not all zeros. A vector of zeros has no
+ * direction, so that its cosine similarity is undefined; in practice it stands for an embedding that failed, and stored
+ * ones poison every search.
  *
  * @param position - The record's place in its batch; leave out for a query.
  * @throws {@link InvalidInputError}, with the position.
@@ -91,8 +93,8 @@ export function requireSparseVector(value: unknown, name: string, position?: num
 export type ToWireVector = (vector: ArrayLike<number>) => readonly number[] | Float32Array;
 
 /**
- * How vectors go to a client. One that takes a `Float32Array` gets it; the real one would make it an object with a key for each index, since JSON
- * has no such thing. An array goes out as it came, without a copy.
+ * How vectors go to a client. One that takes a `Float32Array` gets it; the real one would make it an object with a key
+ * for each index, since JSON has no such thing. An array goes out as it came, without a copy.
  */
 export function wireVectors(acceptsFloat32Array: boolean): ToWireVector {
   return (vector) => {
@@ -108,8 +110,9 @@ function isNumberList(vector: ArrayLike<number>): vector is readonly number[] {
 }
 
 /**
- * The same float32 values in fewer digits: 0.1 as float32 is the double 0.10000000149011612, though 0.100000001 gives the same float32. Nine
- * decimals are enough for nearly all values of a normalised vector, which saves a third of a request; see docs/decisions/qdrant-transport.md.
+ * The same float32 values in fewer digits: 0.1 as float32 is the double 0.10000000149011612, though 0.100000001 gives
+ * the same float32. Nine decimals are enough for nearly all values of a normalised vector, which saves a third of a
+ * request; see docs/decisions/qdrant-transport.md.
  */
 function toShortNumbers(vector: Float32Array): number[] {
   const numbers = new Array<number>(vector.length);
@@ -121,7 +124,9 @@ function toShortNumbers(vector: Float32Array): number[] {
   return numbers;
 }
 
-/** The dense vector of a point, where it came along; it stands under an empty name where there is a sparse one beside it. */
+/**
+ * The dense vector of a point, if it came along; it is stored under an empty name if there is a sparse one beside it.
+ */
 export function denseVectorOf({ vector }: { readonly vector?: unknown }): { vector?: Float32Array } {
   const dense = isNumberArray(vector) ? vector : (vector as Record<string, unknown> | null | undefined)?.[''];
   if (!isNumberArray(dense)) return {};

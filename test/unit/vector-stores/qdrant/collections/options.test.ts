@@ -18,7 +18,7 @@ describe('collectionRequest', () => {
     expect(requestOf({})).toEqual({ vectors: { size: 1536, distance: 'Cosine' }, hnsw_config: hnsw });
   });
 
-  it('builds a graph for each tenant where tenants share', () => {
+  it('builds a graph for each tenant if tenants share', () => {
     expect(requestOf({ vectorSize: 3 }, 'shared')).toEqual({
       vectors: { size: 3, distance: 'Cosine' },
       hnsw_config: { ...hnsw, m: 0, payload_m: 16 },
