@@ -12,7 +12,7 @@ export interface FakeMessage {
     readonly type: 'function';
     readonly function: { readonly name: string; readonly arguments: string };
   }[];
-  /** Why it ends. @default 'tool_calls' where there are some, otherwise 'stop' */
+  /** Why it ends. @default 'tool_calls' if there are some, otherwise 'stop' */
   readonly finish_reason?: string;
 }
 
@@ -41,7 +41,10 @@ export function fakeCompletion(request: CompletionRequest, given: FakeMessage | 
   };
 }
 
-/** The same as a stream: text and arguments in pieces of three characters, the reason for the end, the usage where it is asked for. */
+/**
+ * The same as a stream: text and arguments in pieces of three characters, the reason for the end, the usage if it is
+ * asked for.
+ */
 export function eventsOf(completion: ReturnType<typeof fakeCompletion>, request: CompletionRequest): unknown[] {
   const [choice] = completion.choices;
   const { content, tool_calls: calls = [] }: FakeMessage = choice?.message ?? {};

@@ -1,6 +1,6 @@
 /**
- * A vector that depends on the text alone, so that a test can tell whether a vector belongs to its text. Of length 1, and every value is exact in
- * float32.
+ * A vector that depends on the text alone, so that a test can tell whether a vector belongs to its text. Of length 1,
+ * and every value is exact in float32.
  */
 export function fakeEmbedding(text: string, dimension: number): Float32Array {
   const vector = new Float32Array(dimension);

@@ -26,13 +26,16 @@ export interface FakeGatewayOptions {
   readonly latencyMs?: number;
   /** What to do wrong with a request, if anything. */
   readonly fault?: (request: FakeGatewayRequest) => GatewayFault | undefined;
-  /** What to generate: a text, or a whole message, as one with `tool_calls`. @default the last message, in upper case */
+  /**
+   * What to generate: a text, or a whole message, as one with `tool_calls`. @default the last message, in upper case
+   */
   readonly completion?: (request: FakeGatewayRequest) => FakeMessage | string;
 }
 
 /**
- * A real HTTP server on 127.0.0.1 that speaks the part of the OpenAI API that the gateway provider uses, and does wrong what it is told to. Vectors are
- * `fakeEmbedding(text, dimension)`; a text counts as many tokens as it has characters.
+ * A real HTTP server on 127.0.0.1 that speaks the part of the OpenAI API that the gateway provider uses, and does
+ * wrong what it is asked to. Vectors are `fakeEmbedding(text, dimension)`; a text counts as many tokens as it has
+ * characters.
  *
  * @example
  * const gateway = await FakeGateway.start({ fault: ({ number }) => number === 1 ? { kind: 'reset' } : undefined });
@@ -116,7 +119,7 @@ export class FakeGateway {
     }
   }
 
-  /** Undefined where the client went away first. */
+  /** Undefined if the client went away first. */
   async #receive(message: IncomingMessage): Promise<FakeGatewayRequest | undefined> {
     const chunks: Buffer[] = [];
     try {

@@ -6,7 +6,10 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { gzipSync } from 'node:zlib';
 
-/** Which requests a reply is for; all that is named must fit. Paths are those of the request's JSON, such as `messages.1.content`. */
+/**
+ * Which requests a reply is for; all that is named must fit. Paths are those of the request's JSON, such as
+ * `messages.1.content`.
+ */
 export interface RequestPattern {
   readonly has?: string | readonly string[];
   readonly lacks?: string | readonly string[];
@@ -100,13 +103,12 @@ export function fakeServerVector(text: string, dimensions = 8): number[] {
 }
 
 /**
- * An HTTP server on 127.0.0.1 that answers each request with the first reply that fits it: for the cases in `serverCases`, and
- * for a host's own.
+ * An HTTP server on 127.0.0.1 that answers each request with the first reply that fits it: for the cases in
+ * `serverCases`, and for a host's own.
  *
  * @example
- * const server = await FakeServer.start([{ times: 1, status: 429, headers: { 'retry-after': '1' } }, { ok: 'Hello.' }]);
- * const provider = new WexGatewayProvider({ baseUrl: `${server.url}/v1`, apiKey: 'key' });
- * await server.close();
+ * const server = await FakeServer.start([{ times: 1, status: 429, headers: { 'retry-after': '1' } }, { ok: 'Hello.'
+ * }]); const provider = new WexGatewayProvider({ baseUrl: `${server.url}/v1`, apiKey: 'key' }); await server.close();
  */
 export class FakeServer {
   readonly url: string;

@@ -246,7 +246,10 @@ function* unmetOfError(expected: Any, error: Any): Generator<string> {
     if (inspect(error, { depth: 8 }).includes(words)) yield wrong('hidden', words, error);
 }
 
-/** `all`; `{ missing }`: those have none, all others the right one; `{ never }`: those have none, whatever the others have. */
+/**
+ * `all`; `{ missing }`: those have none, all others the right one; `{ never }`: those have none, whatever the others
+ * have.
+ */
 function* unmetOfVectors(expected: Any, { result, error, inputs }: Any): Generator<string> {
   const vectors = (result ?? error?.partialResult)?.embeddings ?? [];
   const stateOf = (text: string, vector: Float32Array | undefined) => {

@@ -19,11 +19,12 @@ export interface WexGatewayKindOptions {
   /** Whether errors carry the server's own words; see `WexGatewayOptions`. @default false */
   readonly keepServerWords?: boolean | undefined;
   /**
-   * How a row is reached, if not by its own key over the common way: a key that expires, certificates or a proxy of its own.
-   * Called when the provider of a row is made.
+   * How a row is reached, if not by its own key over the common way: a key that expires, certificates or a proxy of
+   * its own. Called when the provider of a row is made.
    *
    * @example
-   * connectionFor: (row) => (row.baseUrl?.endsWith('.azure.com/openai/v1') ? { apiKey: () => entraToken() } : undefined)
+   * connectionFor: (row) => (row.baseUrl?.endsWith('.azure.com/openai/v1') ? { apiKey: () => entraToken() } :
+   * undefined)
    */
   readonly connectionFor?: ((integration: Integration) => GatewayConnectionOptions | undefined) | undefined;
 }
@@ -39,7 +40,10 @@ export function wexGatewayKind(options: WexGatewayKindOptions): ProviderKind {
   return gatewayKind('wex_ai_gateway', {}, options);
 }
 
-/** Rows with provider `openai`: OpenAI itself or, with a `base_url`, any server that speaks its API. Without a `password`, no key is sent. */
+/**
+ * Rows with provider `openai`: OpenAI itself or, with a `base_url`, any server that speaks its API. Without a
+ * `password`, no key is sent.
+ */
 export function openAiKind(options: WexGatewayKindOptions): ProviderKind {
   return gatewayKind(
     'openai',

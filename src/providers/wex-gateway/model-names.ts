@@ -8,7 +8,8 @@ const isEmbeddingFamily = inName(embeddingFamilies);
 const isTextFamily = inName(textFamilies);
 
 /**
- * Whether a model's name is that of an embedding model: it contains `embed`, or a part of it is the name of a known family.
+ * Whether a model's name is that of an embedding model: it contains `embed`, or a part of it is the name of a known
+ * family.
  *
  * @example
  * isEmbeddingModelName('azure-text-embedding-3-small') // true
@@ -30,8 +31,8 @@ export function isOpenAiReasoningModel(model: string): boolean {
 }
 
 /**
- * A model's name without what servers add to it or leave out: the provider before it, the date and the version after it.
- * Equal for names that are surely of one model; not for all that are.
+ * A model's name without what servers add to it or leave out: the provider before it, the date and the version after
+ * it. Equal for names that are surely of one model; not for all that are.
  */
 export function plainModelName(model: string): string {
   return model

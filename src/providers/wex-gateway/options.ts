@@ -15,8 +15,8 @@ export interface WexGatewayOptions extends WexGatewaySettings {
   /** The address of the API, up to and with its version, such as `https://gateway.example/v1`; without a query. */
   readonly baseUrl: string;
   /**
-   * Null for a server that needs none, as a local vLLM or Ollama. A function is called before each request, for keys that
-   * expire (Entra ID, Vertex): it should keep a key for as long as it is good.
+   * Null for a server that needs none, as a local vLLM or Ollama. A function is called before each request, for keys
+   * that expire (Entra ID, Vertex): it should keep a key for as long as it is good.
    */
   readonly apiKey: string | null | (() => string | Promise<string>);
   /** @default 'wex_ai_gateway' */
@@ -26,13 +26,19 @@ export interface WexGatewayOptions extends WexGatewaySettings {
   readonly logger?: Logger | undefined;
   /** Carries every request in place of undici. @default undici's `request` */
   readonly fetch?: FetchLike | undefined;
-  /** A dispatcher of undici, for certificates or a proxy of this provider alone. Stays the host's. @default the global one */
+  /**
+   * A dispatcher of undici, for certificates or a proxy of this provider alone. Stays the host's. @default the global
+   * one
+   */
   readonly dispatcher?: Dispatcher | undefined;
-  /** The address of a proxy, or `environment` for `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the process. @default none */
+  /**
+   * The address of a proxy, or `environment` for `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the process. @default
+   * none
+   */
   readonly proxy?: string | undefined;
   /**
-   * Whether errors carry the server's own words (`serverWords`), without keys and without what they repeat of the call's
-   * inputs. For logs of operators: what is left may still describe an input. @default false
+   * Whether errors carry the server's own words (`serverWords`), without keys and without what they repeat of the
+   * call's inputs. For logs of operators: what is left may still describe an input. @default false
    */
   readonly keepServerWords?: boolean | undefined;
 }

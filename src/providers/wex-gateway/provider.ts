@@ -23,7 +23,8 @@ const embeddingKeys = { ...callKeys, model: true, inputType: true, truncate: tru
 const textKeys = { ...callKeys, ...textOptionRules };
 
 /**
- * Embeddings and text from the WEX AI Gateway, or from any other server that speaks the OpenAI API: OpenAI, Azure, LiteLLM, vLLM, Ollama, …
+ * Embeddings and text from the WEX AI Gateway, or from any other server that speaks the OpenAI API: OpenAI, Azure,
+ * LiteLLM, vLLM, Ollama, …
  *
  * @example
  * const provider = new WexGatewayProvider({ baseUrl: 'https://gateway.example/v1', apiKey });
@@ -37,7 +38,10 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
   readonly #embeddings: GatewayEmbeddings;
   readonly #text: GatewayText;
 
-  /** @throws `InvalidInputError` for an option that cannot be used. Nothing is loaded and no request made before the first call. */
+  /**
+   * @throws `InvalidInputError` for an option that cannot be used. Nothing is loaded and no request made before the
+   * first call.
+   */
   constructor(options: WexGatewayOptions) {
     const resolved = resolveWexGatewayOptions(options);
     this.id = resolved.id;
@@ -47,10 +51,10 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
   }
 
   /**
-   * From the environment: `WEX_AI_GATEWAY_BASE_URL`, `WEX_AI_GATEWAY_API_KEY` and, where set, `WEX_AI_GATEWAY_EMBEDDING_MODEL` and
-   * `WEX_AI_GATEWAY_TEXT_MODEL`.
+   * From the environment: `WEX_AI_GATEWAY_BASE_URL`, `WEX_AI_GATEWAY_API_KEY` and, if set,
+   * `WEX_AI_GATEWAY_EMBEDDING_MODEL` and `WEX_AI_GATEWAY_TEXT_MODEL`.
    *
-   * @throws `InvalidInputError` where one of the first two is missing.
+   * @throws `InvalidInputError` if one of the first two is missing.
    */
   static fromEnv(options: Partial<WexGatewayOptions> = {}): WexGatewayProvider {
     const env = process.env;
@@ -74,9 +78,11 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
   }
 
   /**
-   * @returns `texts.length` vectors, in the order of the texts. No texts: no request, and the dimension of the space is 0 where it is not known yet.
-   * @throws `InvalidInputError` before any request. `PartialEmbeddingError` with the vectors that were paid for, where some inputs
-   *   failed. `ProviderError` of the cause where nothing succeeded.
+   * @returns `texts.length` vectors, in the order of the texts. No texts: no request, and the dimension of the space
+   * is 0 if it is not known yet.
+   * @throws `InvalidInputError` before any request. `PartialEmbeddingError` with the vectors that were paid for, if
+   * some inputs
+   *   failed. `ProviderError` of the cause if nothing succeeded.
    */
   async generateEmbeddings(texts: readonly string[], options: EmbeddingOptions = {}): Promise<EmbeddingResult> {
     requireOptions(options);
@@ -92,8 +98,9 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
    * @example
    * const { output } = await provider.generateText('Name a colour.', { schema: z.object({ colour: z.string() }) });
    * output.colour // typed, and validated
-   * @throws `InvalidInputError` before any request; `ProviderError` with the status and the number of attempts, with code `invalid_response`
-   *   where the text does not satisfy `schema`.
+   * @throws `InvalidInputError` before any request; `ProviderError` with the status and the number of attempts, with
+   * code `invalid_response`
+   *   if the text does not satisfy `schema`.
    */
   generateText<Output>(
     prompt: TextPrompt,
@@ -108,8 +115,9 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
   }
 
   /**
-   * Streams a text as it is generated. The request is made when the iteration begins and closed when it is left, however it is left. `timeoutMs` limits
-   * each silence of the server; only what fails before the first event is tried again.
+   * Streams a text as it is generated. The request is made when the iteration begins and closed when it is left,
+   * however it is left. `timeoutMs` limits each silence of the server; only what fails before the first event is
+   * tried again.
    *
    * @example
    * for await (const chunk of provider.streamText('Tell a story.')) {

@@ -1,7 +1,10 @@
 import type { TaskTier } from '../../core/routing/task-complexity.js';
 import { isRecord } from '../../internal/validate.js';
 
-/** Parameters of generated text that a row, a model of a row, or a call may set. In a row, under the names in brackets. */
+/**
+ * Parameters of generated text that a row, a model of a row, or a call may set. In a row, under the names in
+ * brackets.
+ */
 export interface TextSettings {
   /** 0 to 2. [`temperature`] @default the model's own */
   readonly temperature?: number | undefined;
@@ -15,7 +18,10 @@ export interface TextSettings {
   readonly presencePenalty?: number | undefined;
   /** -2 to 2. [`frequency_penalty`] */
   readonly frequencyPenalty?: number | undefined;
-  /** How long a reasoning model thinks: `minimal`, `low`, `medium`, `high`, or what the server knows. [`reasoning_effort`] */
+  /**
+   * How long a reasoning model thinks: `minimal`, `low`, `medium`, `high`, or what the server knows.
+   * [`reasoning_effort`]
+   */
   readonly reasoningEffort?: string | undefined;
   /** Such as `flex` or `priority`. [`service_tier`] */
   readonly serviceTier?: string | undefined;
@@ -30,7 +36,9 @@ export interface TextSettings {
    * [`strict`] @default 'auto'
    */
   readonly strict?: boolean | 'auto' | undefined;
-  /** Further fields of the request's body, sent as they are. They win over everything but the messages. [`extra_body`] */
+  /**
+   * Further fields of the request's body, sent as they are. They win over everything but the messages. [`extra_body`]
+   */
   readonly extraBody?: Readonly<Record<string, unknown>> | undefined;
   /** Further parameters of the request's address. [`extra_query`] */
   readonly extraQuery?: Readonly<Record<string, string>> | undefined;
@@ -48,24 +56,28 @@ export interface WexGatewaySettings extends TextSettings {
   /** [`text_model`] @default 'azure-gpt-4o-mini' */
   readonly textModel?: string | undefined;
   /**
-   * Models for text by how hard the task is, so that easy tasks go to a cheap one. A tier without a model takes that of the
-   * next harder one, or else of the next easier. A model may come with parameters of its own:
-   * `{ "simple": "gpt-4o-mini", "complex": { "model": "o3", "temperature": null, "reasoning_effort": "high" } }`.
-   * [`models`] @default `textModel` for all
+   * Models for text by how hard the task is, so that easy tasks go to a cheap one. A tier without a model takes that
+   * of the next harder one, or else of the next easier. A model may come with parameters of its own: `{ "simple":
+   * "gpt-4o-mini", "complex": { "model": "o3", "temperature": null, "reasoning_effort": "high" } }`. [`models`]
+   * @default `textModel` for all
    */
   readonly textModels?: Readonly<Partial<Record<TaskTier, string | ModelWithSettings>>> | undefined;
   /**
-   * The canonical name of the embedding model, [`embedding_space`]. Give two rows the same name only if they serve the very
-   * same model under different names, such as `azure-text-embedding-3-small` and `text-embedding-3-small`: their vectors may
-   * then stand in for each other.
+   * The canonical name of the embedding model, [`embedding_space`]. Give two rows the same name only if they serve
+   * the very same model under different names, such as `azure-text-embedding-3-small` and `text-embedding-3-small`:
+   * their vectors may then stand in for each other.
    * @default the embedding model's own name
    */
   readonly embeddingSpace?: string | undefined;
-  /** The length of the vectors, sent to the server, for models that can shorten them. [`dimensions`] @default the model's own */
+  /**
+   * The length of the vectors, sent to the server, for models that can shorten them. [`dimensions`] @default the
+   * model's own
+   */
   readonly dimensions?: number | undefined;
   /**
    * Put before documents and queries, for models that were trained with prompts, such as
-   * `{ "query": "query: ", "document": "passage: " }` for e5. They belong to the embedding space. [`prompts`] @default none
+   * `{ "query": "query: ", "document": "passage: " }` for e5. They belong to the embedding space. [`prompts`]
+   * @default none
    */
   readonly prompts?: { readonly query: string; readonly document: string } | undefined;
   /**
@@ -75,7 +87,9 @@ export interface WexGatewaySettings extends TextSettings {
   readonly sendInputType?: boolean | 'auto' | undefined;
   /** Further fields of the body of embeddings requests, sent as they are. [`embedding_extra_body`] @default none */
   readonly embeddingExtraBody?: Readonly<Record<string, unknown>> | undefined;
-  /** The most inputs of a request, 1 to 2048; more is taken as 2048, the limit of the API. [`batch_size`] @default 100 */
+  /**
+   * The most inputs of a request, 1 to 2048; more is taken as 2048, the limit of the API. [`batch_size`] @default 100
+   */
   readonly batchSize?: number | undefined;
   /** How many embedding requests of one call are under way at once. [`concurrency`] @default 4 */
   readonly concurrency?: number | undefined;
@@ -89,37 +103,58 @@ export interface WexGatewaySettings extends TextSettings {
   readonly deadlineMs?: number | undefined;
   /** How often a request is sent again after a failure that may pass. [`max_retries`] @default 3 */
   readonly maxRetries?: number | undefined;
-  /** The first wait before a retry is a random time up to this; it doubles each time, up to 8 s. [`retry_delay`, in seconds] @default 500 */
+  /**
+   * The first wait before a retry is a random time up to this; it doubles each time, up to 8 s. [`retry_delay`, in
+   * seconds] @default 500
+   */
   readonly retryDelayMs?: number | undefined;
-  /** Tokens of one embeddings request, as estimated. [`max_request_tokens`] @default 300_000, the limit of OpenAI's API */
+  /**
+   * Tokens of one embeddings request, as estimated. [`max_request_tokens`] @default 300_000, the limit of OpenAI's
+   * API
+   */
   readonly maxRequestTokens?: number | undefined;
   /**
    * Tokens of one text to embed. For models other than OpenAI's, counted as its UTF-8 bytes. [`max_input_tokens`]
    * @default 8192 for OpenAI's models, otherwise left to the server
    */
   readonly maxInputTokens?: number | undefined;
-  /** Requests of any 60 seconds, for all rows of one base URL and key in this process. [`requests_per_minute`] @default no limit */
+  /**
+   * Requests of any 60 seconds, for all rows of one base URL and key in this process. [`requests_per_minute`]
+   * @default no limit
+   */
   readonly requestsPerMinute?: number | undefined;
   /** Their tokens, as estimated and then corrected by the answers. [`tokens_per_minute`] @default no limit */
   readonly tokensPerMinute?: number | undefined;
   /**
-   * What becomes of inputs that were refused or have no usable vector: an error that carries the others, or zeros in their
-   * place. An outage, and a call without any vector, is an error in both cases. Stored zeros poison a search index.
-   * [`failed_inputs`] @default 'throw'
+   * What becomes of inputs that were refused or have no usable vector: an error that carries the others, or zeros in
+   * their place. An outage, and a call without any vector, is an error in both cases. Stored zeros poison a search
+   * index. [`failed_inputs`] @default 'throw'
    */
   readonly failedInputs?: 'throw' | 'zero_vectors' | undefined;
-  /** `auto` asks for base64 (less than half the bytes) until the model shows that it knows only floats. [`encoding_format`] @default 'auto' */
+  /**
+   * `auto` asks for base64 (less than half the bytes) until the model shows that it knows only floats.
+   * [`encoding_format`] @default 'auto'
+   */
   readonly encodingFormat?: 'auto' | 'base64' | 'float' | undefined;
-  /** The name of the limit of tokens. `auto`: what the server was seen to take. [`max_tokens_parameter`] @default 'auto' */
+  /**
+   * The name of the limit of tokens. `auto`: what the server was seen to take. [`max_tokens_parameter`] @default
+   * 'auto'
+   */
   readonly maxTokensParameter?: 'auto' | 'max_tokens' | 'max_completion_tokens' | undefined;
-  /** Whether a stream asks for its usage (`stream_options`). `auto`: unless the server refuses. [`stream_usage`] @default 'auto' */
+  /**
+   * Whether a stream asks for its usage (`stream_options`). `auto`: unless the server refuses. [`stream_usage`]
+   * @default 'auto'
+   */
   readonly streamUsage?: boolean | 'auto' | undefined;
   /**
-   * How a schema is asked for: as JSON Schema, as any JSON object, or by an instruction alone. `auto` begins with the first
-   * and goes down when the server refuses. [`structured_output`] @default 'auto'
+   * How a schema is asked for: as JSON Schema, as any JSON object, or by an instruction alone. `auto` begins with the
+   * first and goes down when the server refuses. [`structured_output`] @default 'auto'
    */
   readonly structuredOutput?: 'auto' | 'json_schema' | 'json_object' | 'instruction' | undefined;
-  /** Sent with every request, for gateways that route by headers. For secrets, see `secret_headers` of a row. [`headers`] @default none */
+  /**
+   * Sent with every request, for gateways that route by headers. For secrets, see `secret_headers` of a row.
+   * [`headers`] @default none
+   */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 

@@ -49,7 +49,7 @@ describe('a poisoned input', () => {
     expect(failure.failures[0]?.error.code).toBe('input_refused');
   });
 
-  it.each([5, 20, 30, 45])('does not take good ones with it where it stands first with %i more', async (count) => {
+  it.each([5, 20, 30, 45])('does not take good ones with it if it is first with %i more', async (count) => {
     const poisoned = numbered(count);
     gateway.fault = ({ inputs }) => (inputs.some((input) => poisoned.includes(input)) ? refused() : undefined);
     const failure = await failureOf(makeProvider().generateEmbeddings(numbered(100)));
@@ -57,7 +57,7 @@ describe('a poisoned input', () => {
     expect(gateway.requests.length).toBeLessThan(200);
   });
 
-  it('becomes zeros where the host asked for them', async () => {
+  it('becomes zeros if the host asked for them', async () => {
     gateway.fault = ({ inputs }) => (inputs.includes('text 1') ? refused() : undefined);
     const { embeddings, usage } = await makeProvider({ failedInputs: 'zero_vectors' }).generateEmbeddings(numbered(3));
     expect(embeddings).toEqual([fakeEmbedding('text 0', 8), new Float32Array(8), fakeEmbedding('text 2', 8)]);
@@ -92,7 +92,7 @@ describe('a server whose answers are all of no use', () => {
     expect(gateway.requests.length).toBeLessThanOrEqual(4 + 3);
   });
 
-  it('may tell of a failure in the body of a good answer', async () => {
+  it('may report a failure in the body of a good answer', async () => {
     gateway.fault = () => ({ kind: 'status', status: 200, error: { code: 'insufficient_quota' } });
     expect((await failureOf(makeProvider().generateEmbeddings(['a']))).code).toBe('quota_exceeded');
     expect(gateway.requests).toHaveLength(1);
@@ -132,7 +132,7 @@ describe('onBatch', () => {
     expect(gateway.requests).toHaveLength(30);
   });
 
-  it('that is no function is refused before any request', async () => {
+  it('that is not a function is refused before any request', async () => {
     const onBatch = 'store' as never;
     await expect(makeProvider().generateEmbeddings(['a'], { onBatch })).rejects.toMatchObject({
       code: 'invalid_input',
@@ -160,7 +160,7 @@ describe('planning the batches of a large call', () => {
 });
 
 describe('rate limits', () => {
-  it('of a minute that is used up are an error at once where the deadline is the nearer', async () => {
+  it('of a minute that is used up are an error at once if the deadline is the nearer', async () => {
     const limits = { requestsPerMinute: 1, deadlineMs: 5000 };
     await makeProvider(limits).generateEmbeddings(['a']);
     const slash = makeProvider({ ...limits, baseUrl: `${gateway.baseUrl}/` });

@@ -43,7 +43,10 @@ const status = (code: number, error?: Record<string, unknown>, headers?: Record<
   ...(headers ? { headers } : {}),
 });
 
-/** Each fault strikes the first request only. What a retry mends, must be mended; what it does not mend, must not be retried. */
+/**
+ * Each fault strikes the first request only. What a retry repairs, must be repaired; what it does not repair, must
+ * not be retried.
+ */
 describe.each<[string, GatewayFault, 'mended' | 'harmless' | { code: string; failed?: readonly number[] }]>([
   ['latency', { kind: 'latency', delayMs: 60 }, 'harmless'],
   ['embeddings in another order', { kind: 'shuffled' }, 'harmless'],
@@ -106,7 +109,7 @@ describe.each<[string, GatewayFault, 'mended' | 'harmless' | { code: string; fai
 });
 
 describe('a vector of another length', () => {
-  it('is refused alone where the length is known, and never mixed in', async () => {
+  it('is refused alone if the length is known, and never mixed in', async () => {
     const provider = makeProvider();
     await provider.generateEmbeddings(['before']);
     gateway.fault = () => ({ kind: 'wrong_dimension' });
@@ -137,7 +140,7 @@ describe('Retry-After', () => {
     expect(gapMs()).toBeGreaterThanOrEqual(leastMs - 1);
   });
 
-  it('fails at once, with the time in the error, where it is longer than the call may take', async () => {
+  it('fails at once, with the time in the error, if it is longer than the call may take', async () => {
     gateway.fault = () => status(429, undefined, { 'retry-after': '600' });
     const error = await failureOf(makeProvider({ deadlineMs: 20_000 }).generateEmbeddings(texts));
     expect(error).toMatchObject({ code: 'rate_limited', isRetryable: true, retryAfterMs: 600_000, attempts: 1 });
@@ -148,13 +151,13 @@ describe('Retry-After', () => {
 describe('the number of requests', () => {
   const many = Array.from({ length: 40 }, (_, i) => `text ${i}`);
 
-  it('is at most a window and max_retries where nothing ever succeeds', async () => {
+  it('is at most a window and max_retries if nothing ever succeeds', async () => {
     gateway.fault = () => status(500);
     await failureOf(makeProvider({ batchSize: 1, concurrency: 3, maxRetries: 2 }).generateEmbeddings(many));
     expect(gateway.requests).toHaveLength(3 + 2);
   });
 
-  it('is at most that also where every answer comes in full, and is no JSON', async () => {
+  it('is at most that also if every answer comes in full, and is not a JSON', async () => {
     gateway.fault = () => ({ kind: 'truncated_json' });
     const error = await failureOf(
       makeProvider({ batchSize: 1, concurrency: 3, maxRetries: 2 }).generateEmbeddings(many),
@@ -163,14 +166,14 @@ describe('the number of requests', () => {
     expect(error).toMatchObject({ code: 'invalid_response', requestId: expect.stringMatching(/^req-\d$/) });
   });
 
-  it('is at most max_retries more for each batch where some succeed', async () => {
+  it('is at most max_retries more for each batch if some succeed', async () => {
     gateway.fault = ({ inputs }) => (inputs.includes('text 7') ? status(503) : undefined);
     const error = await failureOf(makeProvider({ batchSize: 4, maxRetries: 2 }).generateEmbeddings(many));
     expect((error as PartialEmbeddingError).failures.map(({ position }) => position)).toEqual([4, 5, 6, 7]);
     expect(gateway.requests).toHaveLength(10 + 2);
   });
 
-  it('is a few more where a text breaks the server, which is found by halving', async () => {
+  it('is a few more if a text breaks the server, which is found by halving', async () => {
     gateway.fault = ({ inputs }) => (inputs.includes('text 7') ? status(500) : undefined);
     const error = await failureOf(makeProvider({ batchSize: 4, maxRetries: 2 }).generateEmbeddings(many));
     const { failures } = error as PartialEmbeddingError;
@@ -178,7 +181,7 @@ describe('the number of requests', () => {
     expect(gateway.requests.length).toBeLessThanOrEqual(10 + 2 + 2 * 2 + 1 + 2);
   });
 
-  it('is bounded where a server that is down answers 500 to everything', async () => {
+  it('is bounded if a server that is down answers 500 to everything', async () => {
     gateway.fault = () => status(500);
     const error = await failureOf(makeProvider({ batchSize: 10, maxRetries: 2 }).generateEmbeddings(many));
     expect(error).toMatchObject({ code: 'unavailable', isRetryable: true });
@@ -229,7 +232,7 @@ describe('the deadline', () => {
     expect(partialResult.embeddings[0]).toEqual(vectors[0]);
   });
 
-  it('also ends a `fetch` that does not heed its signal', async () => {
+  it('also ends a `fetch` that does not obey its signal', async () => {
     const fetch = () => new Promise<Response>(() => {});
     const error = await failureOf(makeProvider({ fetch, timeoutMs: 50 }).generateEmbeddings(texts));
     expect(error.code).toBe('deadline_exceeded');
@@ -300,7 +303,7 @@ describe('the window of requests', () => {
 describe('onBatch', () => {
   const many = Array.from({ length: 10 }, (_, i) => `text ${i}`);
 
-  it('tells of every vector once, as it comes', async () => {
+  it('reports every vector once, as it comes', async () => {
     const seen = new Map<number, Float32Array>();
     const done: number[] = [];
     const { embeddings } = await makeProvider({ batchSize: 3 }).generateEmbeddings([...many, 'text 0'], {

@@ -4,8 +4,9 @@ import { createRequire } from 'node:module';
 import { type AddressInfo, createServer } from 'node:net';
 
 /**
- * Runs before Portkey 1.15.2 in its process. It listens on all interfaces and has no option for loopback. And with the version of @hono/node-server that its
- * range admits today, it fails on the immutable headers of every response that it passes on unchanged: `fetch` gets it mutable ones.
+ * Runs before Portkey 1.15.2 in its process. It listens on all interfaces and has no option for loopback. And with
+ * the version of @hono/node-server that its range admits today, it fails on the immutable headers of every response
+ * that it passes on unchanged: `fetch` gets it mutable ones.
  */
 const preload = `
   import net from 'node:net';

@@ -105,7 +105,7 @@ describe('whatever the texts and the faults', () => {
             // A 500 may be that of a text as well.
             faults.some((each) => each?.kind === 'status' && [400, 413, 500].includes(each.status)) ||
             faults.some((each) => each?.kind === 'echoed_key');
-          // A batch is one request; where inputs are refused, it may be cut down to each of them.
+          // A batch is one request; if inputs are refused, it may be cut down to each of them.
           const requests = batchSizes.reduce((sum, size) => sum + (isRefused ? 2 * size + 1 : 1), 0);
           const bound = requests * (1 + options.maxRetries);
           expect(gateway.requests.length).toBeLessThanOrEqual(bound);

@@ -107,7 +107,7 @@ describe('generateEmbeddings', () => {
     });
   });
 
-  it('keeps what was paid where a batch fails, and says which inputs failed', async () => {
+  it('keeps what was paid if a batch fails, and says which inputs failed', async () => {
     gateway.fault = ({ inputs }) => (inputs.includes('text 2') ? { kind: 'status', status: 503 } : undefined);
     const error = await failureOf(provider({ batchSize: 2, maxRetries: 0 }).generateEmbeddings(numbered(6)));
     expect(error).toBeInstanceOf(PartialEmbeddingError);
@@ -120,7 +120,7 @@ describe('generateEmbeddings', () => {
     );
   });
 
-  it('halves a refused batch until the refused input stands alone', async () => {
+  it('halves a refused batch until the refused input is alone', async () => {
     gateway.fault = ({ inputs }) => (inputs.includes('text 57') ? { kind: 'status', status: 400 } : undefined);
     const error = await failureOf(provider().generateEmbeddings(numbered(100)));
     expect((error as PartialEmbeddingError).failures).toMatchObject([
@@ -137,7 +137,7 @@ describe('generateEmbeddings', () => {
     expect(gateway.requests.length).toBeLessThanOrEqual(8 + 2 * 7 + 7);
   });
 
-  it('fills in zeros only where it was asked to', async () => {
+  it('fills in zeros only if it was asked to', async () => {
     gateway.fault = ({ inputs }) => (inputs.includes('text 1') ? { kind: 'status', status: 400 } : undefined);
     const result = await provider({ failedInputs: 'zero_vectors' }).generateEmbeddings(numbered(3));
     expect(result.embeddings).toEqual([vectorOf('text 0'), new Float32Array(8), vectorOf('text 2')]);
@@ -154,7 +154,7 @@ describe('generateEmbeddings', () => {
 });
 
 describe('encodings', () => {
-  it('takes floats where base64 was asked for, and asks for floats from then on', async () => {
+  it('takes floats if base64 was asked for, and asks for floats from then on', async () => {
     gateway.fault = () => ({ kind: 'float' });
     const { embeddings } = await provider().generateEmbeddings(['a']);
     await provider().generateEmbeddings(['b']);
@@ -162,13 +162,13 @@ describe('encodings', () => {
     expect(gateway.requests.map(({ body }) => body.encoding_format)).toEqual(['base64', 'float']);
   });
 
-  it('goes on asking for base64 where only another provider asks for floats', async () => {
+  it('goes on asking for base64 if only another provider asks for floats', async () => {
     await provider({ encodingFormat: 'float' }).generateEmbeddings(['a']);
     await provider().generateEmbeddings(['b']);
     expect(gateway.requests.map(({ body }) => body.encoding_format)).toEqual(['float', 'base64']);
   });
 
-  it('asks for floats where base64 is refused', async () => {
+  it('asks for floats if base64 is refused', async () => {
     gateway.fault = ({ body }) =>
       body.encoding_format === 'base64'
         ? { kind: 'status', status: 400, error: { message: 'unsupported encoding', param: 'encoding_format' } }
@@ -207,7 +207,7 @@ describe('retries', () => {
     expect(gateway.requests).toHaveLength(4 + 2);
   });
 
-  it('stops at once where the key is refused', async () => {
+  it('stops at once if the key is refused', async () => {
     const error = await failureOf(
       provider({ apiKey: 'sk-wrong', batchSize: 1, concurrency: 1 }).generateEmbeddings(numbered(20)),
     );
@@ -224,7 +224,7 @@ describe('time', () => {
     expect(error.message).toContain(new URL(gateway.baseUrl).host);
   });
 
-  it('tries again after a stalled body where the deadline allows it', async () => {
+  it('tries again after a stalled body if the deadline allows it', async () => {
     gateway.fault = ({ number }) => (number === 1 ? { kind: 'stall_in_body' } : undefined);
     const { embeddings } = await provider({ timeoutMs: 1000, deadlineMs: 20_000 }).generateEmbeddings(['a']);
     expect(embeddings).toEqual([vectorOf('a')]);
@@ -293,7 +293,7 @@ describe('generateText', () => {
 });
 
 describe('secrets', () => {
-  it('never shows the key, nor a text, even where the server echoes them', async () => {
+  it('never shows the key, nor a text, even if the server echoes them', async () => {
     const secret = 'a very private sentence';
     gateway.fault = ({ inputs }) =>
       inputs.length > 0
@@ -328,7 +328,7 @@ describe('secrets', () => {
     expect(shown).not.toContain(secret);
   });
 
-  it('refuses a key that cannot stand in a header without showing it', () => {
+  it('refuses a key that cannot be in a header without showing it', () => {
     const bad = `${apiKey}\n`;
     expect(() => provider({ apiKey: bad })).toThrow(/apiKey/);
     expect(() => provider({ apiKey: bad })).not.toThrow(new RegExp(apiKey));

@@ -160,7 +160,7 @@ describe('streamText', () => {
     { kind: 'status', status: 200, error: '', headers: { 'content-type': 'text/event-stream' } },
     { kind: 'status', status: 200, error: { code: 'rate_limit_exceeded' } },
     streamOf({ error: { type: 'server_error' } }),
-  ])('is mended by one more request where nothing came yet: %j', async (fault) => {
+  ])('is repaired by one more request if nothing came yet: %j', async (fault) => {
     gateway.fault = ({ number }) => (number === 1 ? fault : undefined);
     const timeoutMs = fault.kind.startsWith('stall') ? 1000 : 20_000;
     const chunks = await read(makeProvider({ timeoutMs, deadlineMs: 20_000 }).streamText('a'));
@@ -224,7 +224,7 @@ describe('streamText', () => {
     });
   });
 
-  it('is cut where the server falls silent in the middle', async () => {
+  it('is cut if the server falls silent in the middle', async () => {
     completion = 'a longer text in pieces';
     gateway.fault = () => ({ kind: 'stall_in_body' });
     await expect(read(makeProvider({ timeoutMs: 1000 }).streamText('a'))).rejects.toMatchObject({
@@ -282,7 +282,7 @@ describe.each(['provider', 'manager'] as const)('a stream of the %s', (owner) =>
 
   // None of these waits for `timeout`, which is two minutes.
   it.each(['stall', 'stall_after_headers', 'stall_in_body'] as const)(
-    'ends at once where it is left while a chunk is awaited: %s',
+    'ends at once if it is left while a chunk is awaited: %s',
     async (kind) => {
       gateway.fault = () => ({ kind });
       const controller = new AbortController();
@@ -298,7 +298,7 @@ describe.each(['provider', 'manager'] as const)('a stream of the %s', (owner) =>
     },
   );
 
-  it('ends at once where it is cancelled as a ReadableStream', async () => {
+  it('ends at once if it is cancelled as a ReadableStream', async () => {
     gateway.fault = () => ({ kind: 'stall_in_body' });
     const reader = ReadableStream.from(streamText()).getReader();
     expect((await reader.read()).value).toMatchObject({ type: 'text' });
@@ -311,7 +311,7 @@ describe.each(['provider', 'manager'] as const)('a stream of the %s', (owner) =>
     await untilClosed();
   });
 
-  it('ends at once where it is destroyed as a Readable', async () => {
+  it('ends at once if it is destroyed as a Readable', async () => {
     gateway.fault = () => ({ kind: 'stall_in_body' });
     const readable = Readable.from(streamText());
     await once(readable.resume(), 'data');
@@ -321,7 +321,7 @@ describe.each(['provider', 'manager'] as const)('a stream of the %s', (owner) =>
     await untilClosed();
   });
 
-  it('ends at once where it is left between two chunks', async () => {
+  it('ends at once if it is left between two chunks', async () => {
     gateway.fault = () => ({ kind: 'stall_in_body' });
     await using stream = streamText();
     await stream.next();
@@ -330,7 +330,7 @@ describe.each(['provider', 'manager'] as const)('a stream of the %s', (owner) =>
     expect(await stream.next()).toEqual({ done: true, value: undefined });
   });
 
-  it('ends at once where it is aborted while nobody waits for a chunk', async () => {
+  it('ends at once if it is aborted while nobody waits for a chunk', async () => {
     gateway.fault = () => ({ kind: 'stall_in_body' });
     const controller = new AbortController();
     const stream = streamText(controller.signal);
@@ -342,7 +342,7 @@ describe.each(['provider', 'manager'] as const)('a stream of the %s', (owner) =>
     expect(await stream.next()).toEqual({ done: true, value: undefined });
   });
 
-  it('ends at once where the provider is closed while nobody waits for a chunk', async () => {
+  it('ends at once if the provider is closed while nobody waits for a chunk', async () => {
     gateway.fault = () => ({ kind: 'stall_in_body' });
     const stream = streamText();
     await stream.next();
@@ -385,7 +385,7 @@ describe('the time that a stream may take', () => {
     expect(performance.now() - startedAt).toBeLessThan(5000);
   });
 
-  it('is not limited after it, where keep-alive comments break the silence', async () => {
+  it('is not limited after it, if keep-alive comments break the silence', async () => {
     const responses = new EventEmitter();
     const server = createServer((_, response) => responses.emit('response', response)).listen(0, '127.0.0.1');
     await once(server, 'listening');

@@ -104,7 +104,7 @@ describe('telemetry', () => {
     ]);
   });
 
-  it('counts the tokens that a call was billed for also where it fails', async () => {
+  it('counts the tokens that a call was billed for also if it fails', async () => {
     gateway.fault = ({ inputs }) => (inputs.includes('c') ? { kind: 'status', status: 400 } : undefined);
     await expect(provider.generateEmbeddings(['a', 'b', 'c'])).rejects.toMatchObject({
       code: 'embedding_partially_failed',
@@ -142,7 +142,7 @@ describe('telemetry', () => {
     expect(spanExporter.getFinishedSpans()).toHaveLength(1);
   });
 
-  it('covers a stream to its end, also where it is abandoned', async () => {
+  it('covers a stream to its end, also if it is abandoned', async () => {
     for await (const chunk of provider.streamText('hello')) if (chunk.type === 'end') break;
     for await (const _ of provider.streamText('hello')) break;
     const spans = spanExporter.getFinishedSpans();

@@ -138,7 +138,7 @@ describe('what is sent', () => {
     ['prompt[0].toolCalls', js([{ role: 'assistant', content: '', toolCalls: [{ name: 'weather' }] }]), {}],
     ['toolChoice.name', 'a', { toolChoice: { name: 'unknown' } }],
     ['jsonSchema', 'a', { schema: { '~standard': { version: 1, vendor: 'x', validate: (value) => ({ value }) } } }],
-  ])('is nothing where %s cannot be used', async (name, prompt, options) => {
+  ])('is nothing if %s cannot be used', async (name, prompt, options) => {
     const expected = { code: 'invalid_input', message: expect.stringContaining(`\`${name}\``) };
     await expect(provider.generateText(prompt, options)).rejects.toMatchObject(expected);
     await expect(provider.streamText(prompt, options).next()).rejects.toMatchObject(expected);
@@ -160,7 +160,7 @@ describe('JSON of a schema', () => {
     });
   });
 
-  it('may stand in a fence of Markdown', async () => {
+  it('may be in a fence of Markdown', async () => {
     completion = '```json\n{"colour":"red","count":3}\n```';
     expect((await provider.generateText('a', { schema })).output).toEqual({ colour: 'red', count: 3 });
   });
@@ -282,7 +282,7 @@ describe('an answer', () => {
     [{ code: 'insufficient_quota' }, 'quota_exceeded', 1],
     [{ type: 'invalid_request_error' }, 'invalid_config', 1],
     [{ type: 'server_error' }, 'unavailable', 4],
-  ])('that tells of a failure is that failure: %j', async (error, code, attempts) => {
+  ])('that reports a failure is that failure: %j', async (error, code, attempts) => {
     gateway.fault = () => ({ kind: 'status', status: 200, error });
     const expected = { code, status: 200, requestId: expect.stringMatching(/^req-/), attempts };
     await expect(provider.generateText('a')).rejects.toMatchObject(expected);
@@ -300,7 +300,7 @@ describe('an answer', () => {
 describe('a refusal', () => {
   const refusal = 'I cannot help with a private sentence.';
 
-  it('is told from a text', async () => {
+  it('differs from a text', async () => {
     gateway.fault = () => answerOf(messageOf({ refusal }));
     expect(await provider.generateText('a')).toMatchObject({ text: '', refusal, finishReason: 'stop' });
     gateway.fault = () => answerOf(messageOf({ content: 'hi', refusal: null }));
@@ -342,7 +342,7 @@ describe('the model by tier', () => {
     expect(lastBody().model).toBe(model);
   });
 
-  it('is left alone where the row names none', async () => {
+  it('is left alone if the row names none', async () => {
     const result = await provider.generateText('hello', { tier: 'complex' });
     expect(result).toMatchObject({ model: 'azure-gpt-4o-mini' });
     expect(result.modelChoice).toBeUndefined();
@@ -358,7 +358,7 @@ describe('a fault that may pass', () => {
     { kind: 'stall_in_body' },
     { kind: 'status', status: 429, headers: { 'retry-after-ms': '20' } },
     { kind: 'status', status: 500, error: '<h1>Internal Server Error</h1>' },
-  ])('is mended by one more request: %j', async (fault) => {
+  ])('is repaired by one more request: %j', async (fault) => {
     gateway.fault = ({ number }) => (number === 1 ? fault : undefined);
     completion = 'an answer';
     const timeoutMs = fault.kind.startsWith('stall') ? 1500 : 20_000;
@@ -368,7 +368,7 @@ describe('a fault that may pass', () => {
     expect(events).toHaveLength(1);
   });
 
-  it('names the last request where no answer is JSON', async () => {
+  it('names the last request if no answer is JSON', async () => {
     gateway.fault = () => ({ kind: 'truncated_json' });
     await expect(makeProvider({ maxRetries: 1 }).generateText('a')).rejects.toMatchObject({
       code: 'invalid_response',
@@ -377,7 +377,7 @@ describe('a fault that may pass', () => {
     });
   });
 
-  it('is an error without another request where it does not pass', async () => {
+  it('is an error without another request if it does not pass', async () => {
     gateway.fault = () => ({ kind: 'status', status: 429, error: { code: 'insufficient_quota' } });
     await expect(provider.generateText('a')).rejects.toMatchObject({ code: 'quota_exceeded', isRetryable: false });
     expect(gateway.requests).toHaveLength(1);

@@ -43,7 +43,7 @@ describe('compression', () => {
     ['gzip', gzipSync],
     ['br', brotliCompressSync],
     ['deflate', deflateSync],
-  ])('is not asked for, and %s is understood where a server does it all the same', async (encoding, compress) => {
+  ])('is not asked for, and %s is understood if a server does it all the same', async (encoding, compress) => {
     const asked: unknown[] = [];
     const baseUrl = await serve((request, response) => {
       asked.push(request.headers['accept-encoding']);
@@ -65,23 +65,20 @@ describe('compression', () => {
 });
 
 describe('a redirect', () => {
-  it.each([301, 302, 303, 307, 308])(
-    'with status %i is not followed: the key stays where it belongs',
-    async (status) => {
-      const baseUrl = await serve((_, response) => {
-        response.writeHead(status, { location: `${gateway.baseUrl}/embeddings` }).end();
-      });
-      const calls = [
-        () => provider(baseUrl).generateEmbeddings(['text']),
-        () => provider(baseUrl).generateText('Hello'),
-        () => provider(baseUrl).streamText('Hello').next(),
-      ];
-      for (const call of calls) {
-        await expect(call()).rejects.toMatchObject({ code: 'invalid_config', status, isRetryable: false });
-      }
-      expect(gateway.requests).toEqual([]);
-    },
-  );
+  it.each([301, 302, 303, 307, 308])('with status %i is not followed: the key stays if it belongs', async (status) => {
+    const baseUrl = await serve((_, response) => {
+      response.writeHead(status, { location: `${gateway.baseUrl}/embeddings` }).end();
+    });
+    const calls = [
+      () => provider(baseUrl).generateEmbeddings(['text']),
+      () => provider(baseUrl).generateText('Hello'),
+      () => provider(baseUrl).streamText('Hello').next(),
+    ];
+    for (const call of calls) {
+      await expect(call()).rejects.toMatchObject({ code: 'invalid_config', status, isRetryable: false });
+    }
+    expect(gateway.requests).toEqual([]);
+  });
 });
 
 describe('the global dispatcher', () => {
@@ -105,7 +102,7 @@ describe('the global dispatcher', () => {
     expect(paths).toEqual(['/v1/embeddings', '/v1/chat/completions']);
   });
 
-  it("is left to Node's own fetch where the host has set none", async () => {
+  it("is left to Node's own fetch if the host has set none", async () => {
     const program = `
       import { WexGatewayProvider } from '@pulse/ai-providers';
       const provider = new WexGatewayProvider({ baseUrl: '${gateway.baseUrl}', apiKey: null });

@@ -2,8 +2,8 @@ import { pipeline, Readable, type Transform } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
 
 /**
- * A body without its content codings (RFC 9110, 8.4.1). Compressed bodies are not asked for, since vectors hardly shrink and
- * a stream would wait; some servers compress all the same, or name the coding in an old or odd way.
+ * A body without its content codings (RFC 9110, 8.4.1). Compressed bodies are not asked for, since vectors hardly
+ * shrink and a stream would wait; some servers compress all the same, or name the coding in an old or odd way.
  */
 export function decodeBody(body: Readable, contentEncoding: string | null): AsyncIterable<Uint8Array> {
   const codings = (contentEncoding ?? '')

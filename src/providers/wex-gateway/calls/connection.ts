@@ -67,7 +67,7 @@ export class GatewayConnection {
   /**
    * Sends a request of a call.
    *
-   * @throws `ReportedFailure` for a status that is no success, with what the server said; what the transfer fails with.
+   * @throws `ReportedFailure` for a status other than success, with what the server said; what the transfer fails with.
    */
   async send(request: GatewayRequest, target: RequestTarget): Promise<GatewayAnswer> {
     const answer = await this.#transport.send(request);

@@ -21,7 +21,10 @@ export interface GatewayCallOptions {
   /** Aborts when the provider is closed; its reason is the error to throw. */
   readonly closeSignal: AbortSignal;
   readonly rate?: RateMember | undefined;
-  /** The host set `deadlineMs` itself: it covers waits for the rate limits as well, and is never extended. @default false */
+  /**
+   * The host set `deadlineMs` itself: it covers waits for the rate limits as well, and is never extended. @default
+   * false
+   */
   readonly isDeadlineFixed?: boolean | undefined;
   /** The first delay before a retry is up to this; it doubles each time. */
   readonly retryDelayMs: number;
@@ -45,7 +48,7 @@ function isCallWide(error: AiProviderError): boolean {
 const longestDelayMs = 8000;
 /** How long a call waits before it is given back to a provider that can serve it, if somebody waits for the answer. */
 const shortWaitMs = 200;
-/** The same for bulk work, where a change of the provider costs more than a short wait. */
+/** The same for bulk work, if a change of the provider costs more than a short wait. */
 const bulkWaitMs = 5000;
 
 const rateLimitNames =
@@ -103,7 +106,8 @@ export function openGatewayCall(options: GatewayCallOptions): OpenGatewayCall {
   ended.catch(() => {});
   const onAbort = () => end(signal as AbortSignal);
   const onClose = () => end(closeSignal);
-  // Many calls may share one signal, as they do inside a web request; Node prints a warning from the eleventh listener on.
+  // Many calls may share one signal, as they do inside a web request; Node prints a warning from the eleventh
+  // listener on.
   if (signal instanceof EventTarget) setMaxListeners(0, signal);
   signal?.addEventListener('abort', onAbort);
   closeSignal.addEventListener('abort', onClose);
@@ -171,9 +175,9 @@ export class GatewayCall {
   }
 
   /**
-   * Makes a request and retries what may pass. Retries of one call take turns, and each waits out its delay before its turn
-   * ends: an endpoint that is down gets a window of first requests and then at most `maxRetries` single ones, after which the
-   * call gives up on it.
+   * Makes a request and retries what may pass. Retries of one call take turns, and each waits out its delay before
+   * its turn ends: an endpoint that is down gets a window of first requests and then at most `maxRetries` single
+   * ones, after which the call gives up on it.
    */
   async request<Result>(send: Send<Result>, options: RequestOptions = {}): Promise<Result> {
     if (this.#stopped) throw this.#stopped;
@@ -213,7 +217,10 @@ export class GatewayCall {
     return !this.signal.aborted;
   }
 
-  /** Full jitter: anything from nothing to the doubling bound, so that callers who failed together do not return together. */
+  /**
+   * Full jitter: anything from nothing to the doubling bound, so that callers who failed together do not return
+   * together.
+   */
   #delayBeforeRetry(error: AiProviderError, retriesDone: number): number {
     // The server was silent for the time of a request already.
     if (this.#timedOut.has(error)) return 0;
@@ -270,7 +277,7 @@ export class GatewayCall {
   async #waitForTurn({ tokenCount = 0, model }: RequestOptions): Promise<RateTicket | undefined> {
     const { rate, isDeadlineFixed = false, endpoint, purpose, hasFallback } = this.#options;
     if (rate === undefined) return undefined;
-    // A limit of the host's own is no reason to take the server for a slow one.
+    // A limit of the host's own is not a reason to take the server for a slow one.
     if (!isDeadlineFixed) this.#clock.hold();
     this.#pacedCount++;
     try {

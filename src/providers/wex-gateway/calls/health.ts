@@ -28,7 +28,9 @@ interface HealthCheck {
   readonly latestCall: { readonly error: AiProviderError | undefined } | undefined;
 }
 
-/** Asks for the list of models, which costs nothing, and whether the key may use the models of the row. Never throws. */
+/**
+ * Asks for the list of models, which costs nothing, and whether the key may use the models of the row. Never throws.
+ */
 export async function checkHealth(check: HealthCheck): Promise<ProviderHealth> {
   const { endpoint, options, signal, closeSignal } = check;
   const timeoutMs = Math.min(options.timeoutMs, longestMs);

@@ -1,4 +1,4 @@
-/** What was seen of a server is tried again after this time: servers are mended, and models replaced. */
+/** What was seen of a server is tried again after this time: servers are repaired, and models replaced. */
 const goodForMs = 15 * 60_000;
 const mostFacts = 1000;
 

@@ -58,8 +58,8 @@ interface Member {
 }
 
 /**
- * Keeps the requests of any 60 seconds within the strictest limits of its members. Interactive requests go before bulk ones,
- * and among equals the members take turns; each member's own requests go in the order in which they came.
+ * Keeps the requests of any 60 seconds within the strictest limits of its members. Interactive requests go before
+ * bulk ones, and among equals the members take turns; each member's own requests go in the order in which they came.
  */
 export class RateLimiter {
   /** In the order of their turns: who was served last is last. */

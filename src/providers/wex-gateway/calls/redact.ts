@@ -1,7 +1,9 @@
 /** A run of the caller's input of this length is not shown; shorter runs are words that any sentence may have. */
 const longestRun = 12;
 const mask = '…';
-/** Inputs of more characters than this are not compared, which would take long: nothing of the message is shown then. */
+/**
+ * Inputs of more characters than this are not compared, which would take long: nothing of the message is shown then.
+ */
 const mostInput = 500_000;
 
 /** The server's words without secrets and without what they repeat of the caller's inputs. */

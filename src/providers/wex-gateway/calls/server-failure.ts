@@ -9,8 +9,8 @@ export interface FailureKind {
   readonly says: string;
   readonly isRetryable: boolean;
   /**
-   * Whether an input may be the cause, so that other inputs of the request may be fine: surely, or perhaps because the server
-   * gave no reason. Undefined: no input is.
+   * Whether an input may be the cause, so that other inputs of the request may be fine: surely, or perhaps because
+   * the server gave no reason. Undefined: no input is.
    */
   readonly blamesInput?: 'surely' | 'perhaps' | undefined;
   /** The parameter of the request that the server refuses or misses. */
@@ -158,7 +158,8 @@ const inputParameters = /^\W*(input|inputs|messages|prompt|content|texts?)\b/;
 /**
  * Who can act on a failure.
  *
- * @param sent - The names of the parameters that the request had. Of a message, only these are believed to be parameters.
+ * @param sent - The names of the parameters that the request had. Of a message, only these are believed to be
+ * parameters.
  */
 export function kindOfFailure(failure: ServerFailure, sent: readonly string[] = []): FailureKind {
   const words = ` ${failure.words.join(' ').toLowerCase()} `;

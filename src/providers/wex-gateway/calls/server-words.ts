@@ -74,7 +74,10 @@ export function failureInside(body: unknown, payloadKeys: readonly string[]): Se
   return collect(value);
 }
 
-/** A failure that a choice reports: some gateways pass on what came before their upstream broke, and say so only there. */
+/**
+ * A failure that a choice reports: some gateways pass on what came before their upstream broke, and say so only
+ * there.
+ */
 export function failureOfChoice(choice: unknown): ServerFailure | undefined {
   if (!isRecord(choice)) return undefined;
   const { error, finish_reason: finishReason } = choice;

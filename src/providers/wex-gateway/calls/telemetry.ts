@@ -29,7 +29,7 @@ export interface CallSpan {
   end(outcome: CallOutcome): void;
 }
 
-/** Undefined where the optional package `@opentelemetry/api` is not installed; then nothing else is done. */
+/** Undefined if the optional package `@opentelemetry/api` is not installed; then nothing else is done. */
 export async function startCallSpan(description: CallDescription): Promise<CallSpan | undefined> {
   const instruments = await loadInstruments();
   return instruments?.start(description);

@@ -41,7 +41,9 @@ export class ReportedFailure extends Error {
   }
 }
 
-/** Thrown by whoever reads an answer: it cannot be read. `isCut`: the transfer broke without the connection saying so. */
+/**
+ * Thrown by whoever reads an answer: it cannot be read. `isCut`: the transfer broke without the connection saying so.
+ */
 export class UnreadableBody extends Error {
   constructor(
     readonly isCut: boolean,
@@ -82,8 +84,9 @@ export function unreadableBody(error: unknown, headers: Headers, beginning: stri
 }
 
 /**
- * Turns what reading an answer threw into an error of ours. The server's own words are not in its message, nor is the original
- * error its `cause`: servers repeat inputs and even keys. What helps an operator and cannot hold them is kept: model, path, status, code, request id.
+ * Turns what reading an answer threw into an error of ours. The server's own words are not in its message, nor is the
+ * original error its `cause`: servers repeat inputs and even keys. What helps an operator and cannot hold them is
+ * kept: model, path, status, code, request id.
  */
 export function toProviderError(error: unknown, endpoint: Endpoint, attempts: number): Error {
   if (isAiProviderError(error)) return error;

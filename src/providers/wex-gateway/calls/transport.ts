@@ -21,7 +21,9 @@ export interface GatewayRequest {
 export interface GatewayAnswer {
   readonly status: number;
   readonly headers: Headers;
-  /** Without content coding. Read it to its end, leave the loop early, or abort the signal: each frees the connection. */
+  /**
+   * Without content coding. Read it to its end, leave the loop early, or abort the signal: each frees the connection.
+   */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
@@ -100,8 +102,8 @@ async function sendOnWire(
 }
 
 /**
- * Loaded with the first request. Undefined in a host that lost the package, or bundled it into an ES module, where it cannot run:
- * `fetch` serves as well, more slowly.
+ * Loaded with the first request. Undefined in a host that lost the package, or bundled it into an ES module, if it
+ * cannot run: `fetch` serves as well, more slowly.
  */
 const loadUndici = memoizeAsync(async (): Promise<Undici | undefined> => {
   // Node puts its own dispatcher in place when its `fetch` is first looked at: undici must not come before.

@@ -108,7 +108,10 @@ function withoutUndefined(usage: ReportedUsage): ReportedUsage {
   ) as unknown as ReportedUsage;
 }
 
-/** Around how many tokens a text has, if nobody counted them: 4 characters of English each, and about one a character elsewhere. */
+/**
+ * Around how many tokens a text has, if nobody counted them: 4 characters of English each, and about one a character
+ * elsewhere.
+ */
 export function estimateTokens(texts: readonly string[]): number {
   let plain = 0;
   let other = 0;

@@ -1,6 +1,7 @@
 /**
- * How long the server asked to wait, in milliseconds: `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110,
- * 10.2.3); LiteLLM passes its upstream's on as `llm_provider-retry-after`. Undefined if it did not say, or in no form that can be read.
+ * How long the server asked to wait, in milliseconds: `retry-after-ms`, or `retry-after` in seconds or as a date (RFC
+ * 9110, 10.2.3); LiteLLM passes its upstream's on as `llm_provider-retry-after`. Undefined if it did not say, or in
+ * no form that can be read.
  */
 export function retryAfterMs(headers: Headers, now = Date.now()): number | undefined {
   const milliseconds = headers.get('retry-after-ms');

@@ -16,8 +16,8 @@ const outcomes = ['finite', undefined, 'not finite'] as const;
 let kernel: Base64Kernel | null | undefined;
 
 /**
- * The vector of float32 values that base64 stands for, or why it is of no use. Undefined where the kernel can't say: beyond 12,285 values, of characters
- * that the standard alphabet lacks, and in a runtime without SIMD instructions.
+ * The vector of float32 values that base64 stands for, or why it is of no use. Undefined if the kernel can't say:
+ * beyond 12,285 values, of characters that the standard alphabet lacks, and in a runtime without SIMD instructions.
  */
 export function decodeInKernel(
   base64: Uint8Array,

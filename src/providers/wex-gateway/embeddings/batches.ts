@@ -19,7 +19,7 @@ export interface BatchLimits {
 }
 
 export interface BatchPlan {
-  /** Where each different text stands in the list, in order of its first appearance. */
+  /** If each different text is in the list, in order of its first appearance. */
   readonly positions: ReadonlyMap<string, readonly number[]>;
   readonly batches: readonly Batch[];
 }
@@ -28,8 +28,9 @@ export interface BatchPlan {
 const openAiInputTokens = 8192;
 
 /**
- * Which texts go into which request; identical texts are sent once. A tokenizer is only loaded where the bound on the number of tokens, which costs next
- * to nothing, leaves open whether something is too long. Counting the tokens of a large call takes seconds: the event loop gets its turns meanwhile.
+ * Which texts go into which request; identical texts are sent once. A tokenizer is only loaded if the bound on the
+ * number of tokens, which costs next to nothing, leaves open whether something is too long. Counting the tokens of a
+ * large call takes seconds: the event loop gets its turns meanwhile.
  *
  * @throws `InvalidInputError` with the position of a text that is too long, unless it is to be truncated.
  */
@@ -64,7 +65,7 @@ async function fitTexts(
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
   if (tokenizer === undefined) {
-    // The bound is no reason to refuse or shorten a text that the server may well take whole.
+    // The bound is not a reason to refuse or shorten a text that the server may well take whole.
     if (!truncate) return texts;
     throw new MissingDependencyError('gpt-tokenizer', "Truncating texts for OpenAI's models", undefined);
   }

@@ -18,8 +18,8 @@ const backslash = 0x5c;
 const shortestCut = 256;
 
 /**
- * Reads the JSON of an embeddings response as it comes in, and makes vectors of its long strings at once: they are nearly all of the body, which is never
- * put together. The rest goes through `JSON.parse`.
+ * Reads the JSON of an embeddings response as it comes in, and makes vectors of its long strings at once: they are
+ * nearly all of the body, which is never put together. The rest goes through `JSON.parse`.
  */
 export class EmbeddingBodyReader {
   readonly #longStrings: WireVector[] = [];
@@ -31,9 +31,9 @@ export class EmbeddingBodyReader {
 
   write(chunk: Uint8Array): void {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    /** Up to where the chunk is in `#json`. */
+    /** Up to if the chunk is in `#json`. */
     let taken = 0;
-    /** Where the string under way began, without its quote. */
+    /** If the string under way began, without its quote. */
     let start = 0;
     for (let end = bytes.indexOf(quote); end !== -1; end = bytes.indexOf(quote, end + 1)) {
       if (this.#open === undefined) {
@@ -44,7 +44,7 @@ export class EmbeddingBodyReader {
       }
       // A quote after an odd number of backslashes is a part of the string.
       if (this.#backslashesAtEnd(bytes, start, end) % 2 === 1) continue;
-      // Short strings are taken together with what stands around them, except for the one that the last chunk ended in.
+      // Short strings are taken together with what is around them, except for the one that the last chunk ended in.
       if (end - start >= shortestCut || this.#open.length > 0) {
         this.#json += bytes.toString('utf8', taken, Math.max(taken, start - 1));
         this.#addString(joined(this.#open, bytes.subarray(start, end)));

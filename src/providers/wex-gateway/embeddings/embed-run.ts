@@ -13,7 +13,8 @@ export interface EmbedRunOptions {
   /**
    * Makes one request, with its retries; fails with an `AiProviderError` if no input of the batch got a vector.
    *
-   * @param onAnswered - To be called when the answer is here in full: the next request may start while this one is read.
+   * @param onAnswered - To be called when the answer is here in full: the next request may start while this one is
+   * read.
    * @param maxRetries - @default that of the row
    */
   embedBatch(batch: Batch, onAnswered: () => void, maxRetries?: number): Promise<BatchOutcome>;
@@ -48,8 +49,9 @@ interface Budget {
 const mostUselessAnswers = 4;
 
 /**
- * Embeds texts in batches through a sliding window of requests. A batch that is refused, or that breaks the server, is halved
- * until the input that is the cause is alone; what the server says about its limit is kept for all further batches.
+ * Embeds texts in batches through a sliding window of requests. A batch that is refused, or that breaks the server,
+ * is halved until the input that is the cause is alone; what the server says about its limit is kept for all further
+ * batches.
  */
 export class EmbedRun {
   readonly #plan: BatchPlan;
@@ -239,7 +241,9 @@ function mayBlameInput(error: AiProviderError): boolean {
   return error.code === 'input_refused' || failureBehind(error)?.kind.blamesInput !== undefined;
 }
 
-/** The server itself fails on the request. Other statuses of the kind (502, 503, …) are outages, which no text causes. */
+/**
+ * The server itself fails on the request. Other statuses of the kind (502, 503, …) are outages, which no text causes.
+ */
 function isBreakdown(error: AiProviderError): boolean {
   return error.code === 'unavailable' && (error as ProviderError).status === 500;
 }

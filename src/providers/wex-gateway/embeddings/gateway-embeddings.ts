@@ -324,7 +324,7 @@ export class GatewayEmbeddings {
     const usage = { inputCount, inputTokens: call.outcome.inputTokens ?? null };
     const cause = mostTelling(failures);
     if (inputCount === 0) throw cause;
-    // An outage is no property of an input: zeros in place of vectors that can still be had would lose them.
+    // An outage is not a property of an input: zeros in place of vectors that can still be had would lose them.
     const isForGood = failures.every(({ error }) => inputFailureCodes.has(error.code));
     if (options.failedInputs === 'zero_vectors' && isForGood) {
       const filled = embeddings.map((embedding) => embedding ?? new Float32Array(space.dimension));

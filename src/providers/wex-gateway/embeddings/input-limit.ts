@@ -1,6 +1,6 @@
 /**
- * How many inputs a request may have, if the server's refusal says so: "batch size is invalid, it should not be larger than
- * 10", "batch size 100 > maximum allowed batch size 32", "at most 2048 inputs".
+ * How many inputs a request may have, if the server's refusal says so: "batch size is invalid, it should not be
+ * larger than 10", "batch size 100 > maximum allowed batch size 32", "at most 2048 inputs".
  *
  * @param sentCount - How many there were. A limit that they met is not the reason.
  */

@@ -4,7 +4,10 @@ import { vectorFromBase64, vectorFromNumbers, type WireVector } from './wire-vec
 
 /** One answer to `POST /embeddings`, read with suspicion: servers that are nearly compatible are the rule. */
 export interface EmbeddingResponse {
-  /** By position in the request: the vector, or in one phrase what is wrong with it. One phrase alone: what makes all of it unusable. */
+  /**
+   * By position in the request: the vector, or in one phrase what is wrong with it. One phrase alone: what makes all
+   * of it unusable.
+   */
   readonly vectors: readonly WireVector[] | string;
   readonly usage: ReportedUsage;
   /** The model that the server names. */
@@ -43,7 +46,8 @@ function readVectors(
   if (data.length !== inputCount) return `${data.length} embeddings for ${inputCount} inputs`;
   const vectors = new Array<WireVector>(inputCount);
   const items = data as ({ index?: unknown; embedding?: unknown } | null)[];
-  // Gemini leaves an index of 0 out, others all of them. Where what is there says the position, what is not there would have.
+  // Gemini leaves an index of 0 out, others all of them. If what is there says the position, what is not there would
+  // have.
   const isInOrder = items.every((item, position) => (item?.index ?? position) === position);
   for (const [position, item] of items.entries()) {
     const index = item?.index ?? (isInOrder ? position : undefined);

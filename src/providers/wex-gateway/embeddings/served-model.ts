@@ -1,9 +1,9 @@
 import { plainModelName } from '../model-names.js';
 
 /**
- * Which model really answers. Vectors of two models cannot be compared, and some gateways fall back to another one, or serve
- * whatever is loaded, without a word except in the answer's `model`. Many answer with a name of their own for the model that
- * was asked for, so a strange name alone proves nothing; a change of it does.
+ * Which model really answers. Vectors of two models cannot be compared, and some gateways fall back to another one,
+ * or serve whatever is loaded, without a word except in the answer's `model`. Many answer with a name of their own
+ * for the model that was asked for, so a strange name alone proves nothing; a change of it does.
  */
 export class ServedModels {
   readonly #servedByAsked = new Map<string, string>();

@@ -2,16 +2,17 @@ import { memoizeAsync } from '../../../internal/memoize-async.js';
 
 /** Counts the tokens of a text, and cuts texts by them. */
 export interface Tokenizer {
-  /** Past `enough` tokens, the rest is reckoned from the part before. */
+  /** Past `enough` tokens, the rest is estimated from the part before. */
   count(text: string, enough?: number): number;
   /** The longest beginning of the text that has at most `limit` tokens and ends with a whole character. */
   truncate(text: string, limit: number): string;
 }
 
 /**
- * The most tokens that a text can have: byte-level BPE (OpenAI, Llama 3, Qwen) and byte-fallback tokenizers (SentencePiece) never make more tokens than
- * there are UTF-8 bytes, WordPiece no more than characters; all add at most two of their own. About 4 times too high for English, 2 to 3
- * times for Chinese, Japanese and Korean, and never too low.
+ * The most tokens that a text can have: byte-level BPE (OpenAI, Llama 3, Qwen) and byte-fallback tokenizers
+ * (SentencePiece) never make more tokens than there are UTF-8 bytes, WordPiece no more than characters; all add at
+ * most two of their own. About 4 times too high for English, 2 to 3 times for Chinese, Japanese and Korean, and never
+ * too low.
  */
 export const byteBound: Tokenizer = {
   count: (text) => Buffer.byteLength(text) + 2,
@@ -32,13 +33,19 @@ export function isOpenAiEmbeddingModel(model: string): boolean {
   return /text-embedding-(3|ada)/i.test(model);
 }
 
-/** Loads the tokenizer of OpenAI's embedding models (76 ms, 42 MB of memory); undefined where the optional package `gpt-tokenizer` is not installed. */
+/**
+ * Loads the tokenizer of OpenAI's embedding models (76 ms, 42 MB of memory); undefined if the optional package
+ * `gpt-tokenizer` is not installed.
+ */
 export const loadOpenAiTokenizer = memoizeAsync(async (): Promise<Tokenizer | undefined> => {
   const encoding = await loadEncoding();
   if (encoding === undefined) return undefined;
   // Text is text: what looks like a special token is not one.
   const options = { disallowedSpecial: new Set<string>() };
-  /** How much of a piece `limit` of its tokens hold. What is left without a torn character may be made of more tokens than before. */
+  /**
+   * How much of a piece `limit` of its tokens hold. What is left without a torn character may be made of more tokens
+   * than before.
+   */
   const lengthWithin = (piece: string, tokens: readonly number[], limit: number): number => {
     for (let count = limit; count > 0; count--) {
       const length = lengthWithoutTornCharacter(encoding.decode(tokens.slice(0, count)), piece);
@@ -87,7 +94,10 @@ const longestPiece = 8192;
 /** Merging takes a time that grows with the square of a run without a break: 13 s for 65,536 Chinese characters. */
 const longestRun = 256;
 
-/** Cuts long texts before spaces, where the encoding breaks as well, and long runs wherever they are; each cut inside a run costs about one token more. */
+/**
+ * Cuts long texts before spaces, if the encoding breaks as well, and long runs wherever they are; each cut inside a
+ * run costs about one token more.
+ */
 function* piecesOf(text: string): Generator<string> {
   let start = 0;
   while (text.length - start > longestPiece) {
@@ -113,7 +123,7 @@ function* cutLongRuns(text: string): Generator<string> {
   yield text.slice(start);
 }
 
-/** `end`, or one less where that is between the two halves of a character. */
+/** `end`, or one less if that is between the two halves of a character. */
 function wholeCharacters(text: string, end: number): number {
   const last = text.charCodeAt(end - 1);
   return end < text.length && last >= 0xd800 && last <= 0xdbff ? end - 1 : end;

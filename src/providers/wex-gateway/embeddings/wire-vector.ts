@@ -18,7 +18,7 @@ export function vectorFromBase64(base64: Buffer): WireVector {
 /** Also of the alphabet for addresses, and as long as can be. */
 function decodeInNode(base64: Buffer, byteLength: number): WireVector {
   const text = base64.toString('latin1');
-  // The decoder passes over what it does not know: the memory is given out only where every byte of it was written.
+  // The decoder passes over what it does not know: the memory is given out only if every byte of it was written.
   const bytes = Buffer.allocUnsafeSlow(byteLength);
   if (bytes.write(text, 'base64') !== byteLength) return 'not valid base64';
   return checked(new Float32Array(bytes.buffer));
@@ -31,7 +31,8 @@ export function vectorFromNumbers(numbers: readonly unknown[]): WireVector {
 
 function checked(vector: Float32Array): WireVector {
   if (vector.length === 0) return 'empty';
-  // One number that is not finite makes the sum not finite, and float32 values cannot add up to more than a double holds.
+  // One number that is not finite makes the sum not finite, and float32 values cannot add up to more than a double
+  // holds.
   let sum = 0;
   for (let i = 0; i < vector.length; i++) sum += Math.abs(vector[i] as number);
   if (!Number.isFinite(sum)) return 'not finite';

@@ -11,7 +11,7 @@ interface OptionRule {
 
 const isName = (value: unknown) => typeof value === 'string' && value !== '';
 
-/** `signal`, `purpose`, `hasFallback` and `usageRecorder` are looked at where they are used. */
+/** `signal`, `purpose`, `hasFallback` and `usageRecorder` are looked at if they are used. */
 type CheckedOption = Exclude<keyof TextOptions, 'signal' | 'purpose' | 'hasFallback' | 'usageRecorder'>;
 
 /** Also the names of all options, since a misspelt one would be ignored without a word. */

@@ -3,13 +3,13 @@ import { UnreadableBody, unreadableBody } from '../calls/to-provider-error.js';
 /** What a server said with `[DONE]`. */
 export const streamDone = Symbol('[DONE]');
 
-/** One line of a stream may be as long as this; longer ones are no answer to anything. */
+/** One line of a stream may be as long as this; longer ones are not answer to anything. */
 const longestLine = 64 * 1024 * 1024;
 
 /**
- * The events of a streamed answer, parsed, then {@link streamDone} if the server sent it; what comes after that is not waited
- * for. The content type is not looked at, since many servers set a wrong one: server-sent events, JSON of one line each, and
- * one JSON document (of a server that does not stream) are told apart by how they begin.
+ * The events of a streamed answer, parsed, then {@link streamDone} if the server sent it; what comes after that is
+ * not waited for. The content type is not looked at, since many servers set a wrong one: server-sent events, JSON of
+ * one line each, and one JSON document (of a server that does not stream) are told apart by how they begin.
  *
  * @throws `UnreadableBody`
  */
@@ -22,7 +22,7 @@ export async function* readEvents(
     const first = line.trimStart();
     if (first === '') continue;
     if (first.startsWith('<')) throw new UnreadableBody(false, headers, true);
-    // The lines are read on where they are, with the first one put back.
+    // The lines are read on if they are, with the first one put back.
     yield* /^[{[]/.test(first) ? jsonEvents(first, lines, headers) : sentEvents(line, lines, headers);
     return;
   }
@@ -44,7 +44,10 @@ async function* jsonEvents(first: string, lines: AsyncIterable<string>, headers:
   yield* Array.isArray(value) ? value : [value];
 }
 
-/** Server-sent events, https://html.spec.whatwg.org/multipage/server-sent-events.html; also a last one that is not closed. */
+/**
+ * Server-sent events, https://html.spec.whatwg.org/multipage/server-sent-events.html; also a last one that is not
+ * closed.
+ */
 async function* sentEvents(first: string, lines: AsyncIterable<string>, headers: Headers): AsyncGenerator<unknown> {
   let data: string[] = [];
   let name = '';
@@ -84,7 +87,7 @@ function fieldOf(line: string): [string | undefined, string] {
   return [field, colon === -1 ? '' : line.slice(colon + 1).trim()];
 }
 
-/** Undefined if the data are no event: nothing, a sign of life, or not all of it yet. */
+/** Undefined if the data are not event: nothing, a sign of life, or not all of it yet. */
 function eventOf(data: readonly string[], name: string): unknown {
   const text = data.join('\n').trim();
   if (text === '') return undefined;
@@ -94,7 +97,7 @@ function eventOf(data: readonly string[], name: string): unknown {
   return name === 'error' && !('error' in value) ? { error: value } : value;
 }
 
-/** What is no JSON among events is a sign of life; but JSON that cannot be read may be a part of the text. */
+/** What is not a JSON among events is a sign of life; but JSON that cannot be read may be a part of the text. */
 function requireKeepAlive(data: readonly string[], headers: Headers): undefined {
   const text = data.join('\n').trim();
   if (/^[{[]/.test(text)) parse(text, headers);

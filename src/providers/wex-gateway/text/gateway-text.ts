@@ -108,7 +108,7 @@ export class GatewayText {
     const outcome = new StreamOutcome(finish, reader, () =>
       answer === undefined ? this.#recordGivenUp(call, text, []) : this.#recordStream(text, answer, reader),
     );
-    // Here and not where a chunk is asked for: after an abort, nobody may ask.
+    // Here and not if a chunk is asked for: after an abort, nobody may ask.
     signal.addEventListener('abort', () =>
       outcome.end(signal.reason === iterationLeft ? {} : { error: signal.reason }),
     );
@@ -237,7 +237,7 @@ export class GatewayText {
       isWhole: () => reader.isComplete,
       timeoutError: () =>
         this.#brokenStream(origin, `in the middle of its answer and said nothing for ${timeoutMs} ms`),
-      // What is no event, such as a keep-alive comment, is a sign of life too.
+      // What is not a event, such as a keep-alive comment, is a sign of life too.
       onChunk: () => attempt.renew(),
     });
     const rest = this.#checked(readEvents(chunks, response.headers), response.headers, target);

@@ -1,6 +1,7 @@
 /**
  * The JSON that a text is, or holds: models that are not held to a schema think aloud before it, wrap it in a fence of
- * Markdown, or introduce it. Takes a time that grows with the length alone: models also like to repeat themselves without end.
+ * Markdown, or introduce it. Takes a time that grows with the length alone: models also like to repeat themselves
+ * without end.
  */
 export function jsonIn(text: string): { readonly value: unknown } | undefined {
   const answer = afterThinking(text);

@@ -3,8 +3,8 @@ import type { AssistantMessage, TextMessage, TextPart } from '../../../core/port
 export type WireMessage = { readonly role: string; readonly content: unknown } & Readonly<Record<string, unknown>>;
 
 /**
- * What a server gave with a turn and wants back with it. DeepSeek refuses a tool loop without `reasoning_content`, Gemini one
- * without its signatures, Claude (behind LiteLLM or OpenRouter) one without its thinking.
+ * What a server gave with a turn and wants back with it. DeepSeek refuses a tool loop without `reasoning_content`,
+ * Gemini one without its signatures, Claude (behind LiteLLM or OpenRouter) one without its thinking.
  */
 export const returnedFields = ['reasoning_content', 'reasoning_details', 'thinking_blocks', 'extra_content'] as const;
 
@@ -36,7 +36,7 @@ function callingTurn({ content, toolCalls = [], providerData }: AssistantMessage
   const own = data?.host === host ? data : undefined;
   return {
     role: 'assistant',
-    // Not empty: Claude is told of an empty text in words of the gateway's, and Bedrock refuses it.
+    // Not empty: Claude would get the gateway's own words for an empty text, and Bedrock refuses it.
     content: content === '' ? null : content,
     ...own?.fields,
     tool_calls: toolCalls.map(({ id, name, arguments: args }) => ({

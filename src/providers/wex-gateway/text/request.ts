@@ -13,7 +13,7 @@ export interface PlannedText {
   readonly model: string;
   readonly modelChoice: ModelChoice | undefined;
   readonly messages: readonly TextMessage[];
-  /** What the call or its model set: a refusal of it is the caller's to mend. */
+  /** What the call or its model set: a refusal of it is the caller's to repair. */
   readonly settings: TextSettings;
   /** What only the row sets, for all of its models: a model that refuses it goes without. */
   readonly rowSettings: TextSettings;

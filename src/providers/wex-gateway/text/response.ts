@@ -61,7 +61,7 @@ export function readTextResponse(body: unknown): GeneratedMessage | string {
   };
 }
 
-/** Some servers send an empty one with every piece; it is none. */
+/** Some servers send an empty one with every piece; it is not one. */
 export function finishReasonOf(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
 }
@@ -108,7 +108,10 @@ export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-/** In one phrase, what came in place of a text that was asked for as JSON, if the model or its server would not give one. */
+/**
+ * In one phrase, what came in place of a text that was asked for as JSON, if the model or its server would not give
+ * one.
+ */
 export function refusalOf({ refusal, finishReason, toolCalls }: GeneratedMessage): string | undefined {
   if (toolCalls.length > 0) return undefined;
   if (refusal !== '') return "the model's refusal";
@@ -174,7 +177,10 @@ function readCalls({ toolCalls }: GeneratedMessage): ReadCall[] | string {
   return read;
 }
 
-/** Some servers give calls no id, and want one with what the tool gave back. Mistral takes nine letters and digits, and no other. */
+/**
+ * Some servers give calls no id, and want one with what the tool gave back. Mistral takes nine letters and digits,
+ * and no other.
+ */
 function newCallId(): string {
   return `c${randomBytes(4).toString('hex')}`;
 }

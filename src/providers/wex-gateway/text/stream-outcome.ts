@@ -3,7 +3,10 @@ import { withDeadline } from '../../../internal/with-deadline.js';
 import type { CallOutcome } from '../calls/telemetry.js';
 import type { TextStreamReader } from './stream-reader.js';
 
-/** How a stream ended, which is decided once, by whoever comes first: its end, a failure, or an abort while nobody waits. */
+/**
+ * How a stream ended, which is decided once, by whoever comes first: its end, a failure, or an abort while nobody
+ * waits.
+ */
 export class StreamOutcome {
   /** Puts on record what was used; once, however often it is called. */
   readonly record: () => Promise<void>;
@@ -36,7 +39,10 @@ export interface ChunkOptions {
   onChunk(): void;
 }
 
-/** The chunks of a body, each waited for no longer than it may take. The connection is freed, however the reading ends. */
+/**
+ * The chunks of a body, each waited for no longer than it may take. The connection is freed, however the reading
+ * ends.
+ */
 export async function* chunksUntil(
   body: AsyncIterable<Uint8Array>,
   { signal, timeoutMs, isWhole, timeoutError, onChunk }: ChunkOptions,

@@ -9,7 +9,10 @@ interface OpenCall {
   fields: Record<string, unknown>;
 }
 
-/** Puts the tool calls of a stream together. Each comes in pieces: its id and name with the first, then its arguments bit by bit. */
+/**
+ * Puts the tool calls of a stream together. Each comes in pieces: its id and name with the first, then its arguments
+ * bit by bit.
+ */
 export class ToolCallReader {
   readonly #calls: OpenCall[] = [];
   readonly #callByIndex = new Map<number, OpenCall>();
@@ -55,8 +58,8 @@ export class ToolCallReader {
 }
 
 /**
- * Whether a piece under the index of a known call begins another one: some servers give every call the index 0, or none, or
- * no id; others give every piece of one call an id of its own. Only a piece with a name can begin a call.
+ * Whether a piece under the index of a known call begins another one: some servers give every call the index 0, or
+ * none, or no id; others give every piece of one call an id of its own. Only a piece with a name can begin a call.
  */
 function startsAnother(known: OpenCall, { id, function: called }: WireToolCall): boolean {
   const { name, arguments: args } = called ?? {};
@@ -67,7 +70,9 @@ function startsAnother(known: OpenCall, { id, function: called }: WireToolCall):
   return typeof args === 'string' && args !== '' && args !== soFar && isJson(soFar);
 }
 
-/** Mostly all pieces together. Some servers send what was sent before again with each piece, or all of it at the end. */
+/**
+ * Mostly all pieces together. Some servers send what was sent before again with each piece, or all of it at the end.
+ */
 function argumentsOf(pieces: readonly string[]): string {
   const joined = pieces.join('');
   const last = pieces.at(-1) ?? '';

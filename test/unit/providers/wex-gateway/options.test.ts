@@ -135,7 +135,7 @@ describe('isEmbeddingModelName', () => {
   ])('%s is one', (model) => expect(isEmbeddingModelName(model)).toBe(true));
 
   it.each(['azure-gpt-4o-mini', 'gpt-5', 'o3-mini', 'claude-sonnet', 'llama-3.1-8b', 'mistral-large', 'house-model'])(
-    '%s is none',
+    '%s is not one',
     (model) => expect(isEmbeddingModelName(model)).toBe(false),
   );
 });

@@ -30,7 +30,7 @@ describe('WexGatewayProvider.fromEnv', () => {
     expect(await requestOf((fetch) => WexGatewayProvider.fromEnv({ fetch }))).toMatchObject({ model: 'another' });
   });
 
-  it.each(['WEX_AI_GATEWAY_BASE_URL', 'WEX_AI_GATEWAY_API_KEY'])('names %s where it is missing', (name) => {
+  it.each(['WEX_AI_GATEWAY_BASE_URL', 'WEX_AI_GATEWAY_API_KEY'])('names %s if it is missing', (name) => {
     vi.stubEnv('WEX_AI_GATEWAY_BASE_URL', 'https://gateway.example/v1');
     vi.stubEnv('WEX_AI_GATEWAY_API_KEY', 'key');
     vi.stubEnv(name, undefined);

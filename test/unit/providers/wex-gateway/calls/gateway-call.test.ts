@@ -39,7 +39,7 @@ describe('openGatewayCall', () => {
     expect(timerCount()).toBeLessThan(before + 20);
   });
 
-  it('warns of no leak where many calls share a signal', async () => {
+  it('warns of no leak if many calls share a signal', async () => {
     const warnings: unknown[] = [];
     const note = (warning: unknown) => warnings.push(warning);
     process.on('warning', note);
@@ -74,7 +74,7 @@ describe('GatewayCall.request', () => {
     close();
   });
 
-  it('gives up on the call where one request has no retries left and nothing else succeeds', async () => {
+  it('gives up on the call if one request has no retries left and nothing else succeeds', async () => {
     const { call, close } = open();
     let count = 0;
     const requests = Array.from({ length: 5 }, () =>
@@ -185,7 +185,7 @@ describe('the deadline of a call that waits for the rate limits', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('goes on where it is the own one of the host, who is told what took the time', async () => {
+  it('runs on if it is the own one of the host, and the error says what took the time', async () => {
     const { requestOf, close } = waiting({ isDeadlineFixed: true });
     const request = requestOf(1);
     await vi.advanceTimersByTimeAsync(1000);

@@ -75,7 +75,7 @@ describe('RateLimiter', () => {
     expect(performance.now() - start).toBe(1000);
   });
 
-  it('says how long a request would wait where that is too long, and lets the next one go', async () => {
+  it('says how long a request would wait if that is too long, and lets the next one go', async () => {
     const limiter = new RateLimiter();
     const limits = { tokensPerMinute: 100 };
     await acquire(limiter, limits, request(90));
@@ -83,7 +83,7 @@ describe('RateLimiter', () => {
     expect(await acquire(limiter, limits, request(10))).toMatchObject({ tokenCount: 10 });
   });
 
-  it('lets the next one go where the first in the queue is aborted', async () => {
+  it('lets the next one go if the first in the queue is aborted', async () => {
     const limiter = new RateLimiter();
     await acquire(limiter, { requestsPerMinute: 1 }, request(1));
     const controller = new AbortController();

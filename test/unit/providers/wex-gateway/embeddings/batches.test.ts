@@ -36,7 +36,7 @@ describe('planBatches', () => {
     expect(sizes(await planBatches(texts, other, limits, false))).toEqual([2, 2]);
   });
 
-  it('gives a text of its own batch where it alone passes the limit', async () => {
+  it('gives a text of its own batch if it alone passes the limit', async () => {
     const texts = ['a', 'x'.repeat(1000), 'b'];
     expect(sizes(await planBatches(texts, other, { batchSize: 100, maxRequestTokens: 10 }, false))).toEqual([1, 1, 1]);
   });
@@ -58,14 +58,14 @@ describe('planBatches', () => {
     expect(sizes(await planBatches([words(20_000)], other, limits, false))).toEqual([1]);
   });
 
-  it('counts bytes for other models where the row sets a limit', async () => {
+  it('counts bytes for other models if the row sets a limit', async () => {
     const withLimit = { ...limits, maxInputTokens: 512 };
     await expect(planBatches(['字'.repeat(200)], other, withLimit, false)).rejects.toMatchObject({ position: 0 });
     const { positions } = await planBatches(['字'.repeat(200)], other, withLimit, true);
     expect([...positions.keys()]).toEqual(['字'.repeat(170)]);
   });
 
-  it('truncates where it is asked to, to no more than the limit and not inside a character', async () => {
+  it('truncates if it is asked to, to no more than the limit and not inside a character', async () => {
     const tokenizer = await loadOpenAiTokenizer();
     for (const long of [words(9000), '👩‍🚀'.repeat(4000), `深度学习模型可以将文本转换为向量${'字'.repeat(9000)}`]) {
       const { positions } = await planBatches([long], openAi, limits, true);
@@ -113,7 +113,7 @@ describe('loadOpenAiTokenizer', () => {
     expect(tokenizer?.count('字'.repeat(20_000))).toBe(20_000);
   });
 
-  it('reckons what is beyond the number that was asked about', async () => {
+  it('estimates what is beyond the number that was asked about', async () => {
     const tokenizer = await loadOpenAiTokenizer();
     const long = 'Ordinary words, none of them longer than a line. '.repeat(1000);
     const exact = tokenizer?.count(long) as number;

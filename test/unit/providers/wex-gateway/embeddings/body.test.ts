@@ -8,7 +8,7 @@ const vector = Float32Array.from({ length: 96 }, (_, index) => Math.sin(index));
 const base64 = Buffer.from(vector.buffer).toString('base64');
 
 describe('EmbeddingBodyReader', () => {
-  it('makes vectors of long strings, wherever they stand', () => {
+  it('makes vectors of long strings, wherever they be', () => {
     const { value, longStrings } = readEmbeddingBody(`{ "a" : ["${base64}", "short"], "b": "${base64}x" }`);
     expect(value).toEqual({ a: [{ longString: 0 }, 'short'], b: { longString: 1 } });
     expect(longStrings).toEqual([vector, expect.any(String)]);

@@ -36,7 +36,7 @@ describe('ToolCallReader', () => {
     ]);
   });
 
-  it('goes on with the last call where a piece has neither index nor id', () => {
+  it('goes on with the last call if a piece has neither index nor id', () => {
     const calls = read(
       { id: 'a', function: named('f', '') },
       { function: more('{}') },
