@@ -1,5 +1,6 @@
 /**
- * An ETL service: keeps the work items of many tenants searchable. Start it as often as there is work for; the processes share the jobs.
+ * An ETL service: keeps the work items of many tenants searchable. Start it as often as there is work for; the
+ * processes share the jobs.
  *
  *   npm run build
  *   npx tsx examples/etl-service/setup.ts     makes the tables and some work items

@@ -53,7 +53,11 @@ declare const logger: import('@pulse/ai-providers').Logger;
 declare const encryptionKey: string;
 declare const apiKey: string;
 declare const texts: string[];
+declare function readPage(cursor?: string): Promise<import('@pulse/ai-providers').SyncPage>;
 declare function requeue(): void;
+declare function readRowsAfter(cursor: string, limit: number): Promise<{ id: number; title: string; status: string }[]>;
+declare function writeBridgeRows(...row: unknown[]): Promise<void>;
+declare const pool: import('pg').Pool;
 `;
 
 describe('the documents', () => {

@@ -9,7 +9,7 @@ export interface ChunkingOptions {
   readonly maxTokens: number;
   /** How many tokens a piece repeats of the one before, at most. @default an eighth of `maxTokens` */
   readonly overlapTokens?: number | undefined;
-  /** Where texts are cut first: at headings, at definitions, or at paragraphs. @default 'text' */
+  /** What texts are cut at first: at headings, at definitions, or at paragraphs. @default 'text' */
   readonly format?: 'text' | 'markdown' | 'code' | undefined;
 }
 

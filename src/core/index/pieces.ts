@@ -5,7 +5,7 @@ import type { CheckedIndexRecord } from './check-record.js';
 import { type CheckedChunking, chunkText } from './chunking.js';
 import { pieceCountOf } from './content-hash.js';
 
-/** Where a piece of a long text stands in it. */
+/** A piece of a long text, and its place in it. */
 export interface Excerpt {
   /** 0 for the first piece. */
   readonly position: number;

@@ -25,8 +25,8 @@ interface SyncTables {
 const rowsPerStatement = 1_000;
 
 /**
- * Checkpoints and dead letters in two tables of the host's database, `ai_sync_checkpoints` and `ai_sync_dead_letters`. The handle stays the
- * host's. Every method throws a `RepositoryError` if the database fails.
+ * Checkpoints and dead letters in two tables of the host's database, `ai_sync_checkpoints` and `ai_sync_dead_letters`.
+ * The handle stays the host's. Every method throws a `RepositoryError` if the database fails.
  *
  * @example
  * await KyselySyncStore.createTables(db); // or the statements of docs/etl.md in a migration
