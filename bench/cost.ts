@@ -2,13 +2,14 @@
 // changes, queries and outage.
 //
 //   npm run bench:cost                     50,000 records
-//   COST_RECORDS=2000 npm run bench:cost   a quick look, which is not written down
+//   COST_RECORDS=10000 npm run bench:cost  a smaller table
+//   COST_DRY=1 npm run bench:cost          writes nothing
 //
 // Providers and stores are stand-ins in this process: what is measured is what is sent to whom, not how fast. The retrieval quality of the
 // local model is measured with the real model. The result goes to bench/README.md and bench/charts/cost.svg.
 import { cpus } from 'node:os';
 // The built package: its worker threads are files of their own.
-import { SentenceTransformersProvider } from '@pulse/ai-providers';
+import { type PolicyName, SentenceTransformersProvider } from '@pulse/ai-providers';
 import { ndcgAt10, readRetrievalSet } from '../test/helpers/retrieval-set.js';
 import { runLangChain } from './cost/langchain.js';
 import { month, type Outcome } from './cost/month.js';
@@ -17,7 +18,9 @@ import { runSeed } from './cost/seed.js';
 import { barChart } from './report/bar-chart.js';
 import { writeChart, writeSection } from './report/write-section.js';
 
-const policies = ['document', 'lowest-cost', 'preferred-quality', 'pinned'] as const;
+const policies = (process.env.COST_POLICIES ?? 'document,lowest-cost,preferred-quality,pinned').split(
+  ',',
+) as PolicyName[];
 const outcomes: Outcome[] = [];
 const note = (outcome: Outcome) => {
   outcomes.push(outcome);
@@ -70,7 +73,7 @@ const table = [
   '|---|---:|---:|---:|---:|---:|---:|---|',
   ...rows,
 ];
-if (recordCount === 50_000) {
+if (process.env.COST_DRY === undefined) {
   await writeSection('cost', [
     '## What a month costs',
     '',
@@ -94,7 +97,10 @@ if (recordCount === 50_000) {
     value: dollars(outcome),
     isOurs: outcome.name.startsWith('@pulse'),
   }));
-  await writeChart('cost', barChart('US dollars a month, embeddings of 50,000 records', chart));
+  await writeChart(
+    'cost',
+    barChart(`US dollars a month, embeddings of ${recordCount.toLocaleString('en-US')} records`, chart),
+  );
 }
 console.log(table.join('\n'));
 

@@ -43,6 +43,7 @@ import {
   managerKeys,
   type Provenance,
   textKeys,
+  type UnchangedRecords,
 } from './managed-options.js';
 import { openStream, readStream } from './text-stream.js';
 
@@ -155,6 +156,22 @@ export class HybridProviderManager {
         throw vectors.toFinalError(error, call.account.cost);
       }
     });
+  }
+
+  /**
+   * Enters records that needed no embedding, since they were stored already, in the usage rows: what they would have
+   * cost is what was saved.
+   *
+   * @returns US dollars as a decimal string, or null if the price is unknown.
+   */
+  async recordUnchanged(records: UnchangedRecords): Promise<string | null> {
+    const call = new Call('embedding', records);
+    const { wished } = await this.#candidates({ ...records, signal: call.signal }, 'embedding');
+    const candidate = await this.#chooseForEmbeddings(wished, records, call);
+    const { textCount, characters } = records;
+    const model = candidate.integration.aiModel ?? '';
+    const reuse = { reason: 'unchanged', textCount, tokens: estimateTokens(characters), model } as const;
+    return this.#factory.recordReuse(candidate, call, reuse);
   }
 
   /**

@@ -65,6 +65,15 @@ export interface ManagedEmbeddingOptions extends ManagedCallOptions, Omit<Embedd
   readonly isNewTable?: boolean | undefined;
 }
 
+/** Records of a table that were stored already. */
+export interface UnchangedRecords extends CallDescription {
+  /** The embedding space of the table. */
+  readonly requiredSpace: string;
+  readonly textCount: number;
+  /** Of all their texts. */
+  readonly characters: number;
+}
+
 export interface ManagedTextOptions extends ManagedCallOptions, Omit<TextOptions, Internal> {
   /** How the usage rows name the call. @default 'text_generation' */
   readonly operation?: 'text_generation' | 'analysis' | undefined;

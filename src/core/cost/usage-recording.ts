@@ -65,7 +65,7 @@ export class UsageRecording {
   /**
    * Enters texts that needed no request: they cost nothing, and the row says what they would have cost. Never throws.
    */
-  recordReuse(candidate: Candidate, call: Call | undefined, tenantId: number, reuse: ReusedTexts): void {
+  recordReuse(candidate: Candidate, call: Call | undefined, tenantId: number, reuse: ReusedTexts): string | null {
     const { integration, kind, prices } = candidate;
     const { reason, textCount, tokens, model } = reuse;
     const saved = calculateCost(prices, model, { inputTokens: tokens, outputTokens: 0 }) ?? (kind.isLocal ? '0' : null);
@@ -91,6 +91,7 @@ export class UsageRecording {
     };
     call?.account.enter({ integrationId: integration.id, cost: '0', costSource: 'row', usage });
     this.#options.outbox.enter(tenantId, integration.id, usage);
+    return saved;
   }
 
   async #record(reported: UsageEvent, candidate: Candidate, call: Call | undefined): Promise<void> {

@@ -144,6 +144,8 @@ export class IndexUpsert {
   readonly #costs: (string | null)[] = [];
   readonly #counts = { embedded: 0, updated: 0, skipped: 0 };
   readonly #chunking: CheckedChunking | undefined;
+  #unchangedTexts = 0;
+  #unchangedCharacters = 0;
   #requiredSpace: string | undefined;
   #inputTokens: number | null = 0;
 
@@ -200,6 +202,11 @@ export class IndexUpsert {
     };
   }
 
+  /** Texts that needed no embedding. */
+  get unchanged(): { readonly textCount: number; readonly characters: number } {
+    return { textCount: this.#unchangedTexts, characters: this.#unchangedCharacters };
+  }
+
   /** The records that got no vector, by their positions. */
   get failures(): readonly EmbeddingFailure[] {
     return this.#failures;
@@ -224,6 +231,8 @@ export class IndexUpsert {
     const plan = await planUpsert(this.#store, units, hashes, this.#options);
     await this.#deletePieces(plan.surplus);
     for (const { index, id } of plan.unchanged) this.#settle(slice, index, 'skipped', id);
+    for (const { index } of plan.unchanged) this.#unchangedCharacters += units[index]!.text.length;
+    this.#unchangedTexts += plan.unchanged.length;
     const { placed, missing } = await readVectors(this.#store, units, hashes, plan.otherMetadata, this.#options);
     await this.#write(slice, placed, 'updated', null);
     return [...plan.changed, ...missing].toSorted((a, b) => a - b);

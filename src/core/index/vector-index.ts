@@ -28,7 +28,8 @@ import { checkSync, IndexSync, type SyncOptions, type SyncResult } from './sync.
 import type { SyncSource } from './sync-source.js';
 
 export interface VectorIndexOptions {
-  readonly manager: Pick<HybridProviderManager, 'generateEmbeddings'>;
+  readonly manager: Pick<HybridProviderManager, 'generateEmbeddings'> &
+    Partial<Pick<HybridProviderManager, 'recordUnchanged'>>;
   readonly store: VectorStore;
   /** Called at level debug when a search with a `scoreThreshold` finds nothing. */
   readonly logger?: Logger | undefined;
@@ -101,6 +102,7 @@ export class VectorIndex {
     const upsert = new IndexUpsert(this.#manager, this.#store, options);
     const checked = Array.isArray(records) ? checkAll(records) : checkAsTheyCome(records);
     for await (const slice of takeSlices<CheckedIndexRecord>(checked, sliceLength)) await upsert.add(slice);
+    await this.#recordUnchanged(options, upsert);
     return upsert.finish();
   }
 
@@ -204,6 +206,18 @@ export class VectorIndex {
     requireTenantOptions(options);
     const { tenantId, tableName, signal } = options;
     await deleteWithPieces(this.#store, { tenantId, tableName, signal }, recordIds);
+  }
+
+  /** For the report of what was saved. The records are stored, whatever becomes of it. */
+  async #recordUnchanged({ tenantId, signal }: TableOptions, upsert: IndexUpsert): Promise<void> {
+    const { unchanged, requiredSpace } = upsert;
+    if (unchanged.textCount === 0 || requiredSpace === undefined) return;
+    const records = { ...unchanged, tenantId, requiredSpace, purpose: 'bulk', signal } as const;
+    try {
+      await this.#manager.recordUnchanged?.(records);
+    } catch (error) {
+      this.#logger?.warn({ error, tenantId }, 'Unchanged records are missing in the usage rows.');
+    }
   }
 }
 

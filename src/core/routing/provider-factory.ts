@@ -183,8 +183,8 @@ export class ProviderFactory {
   }
 
   /** Enters texts that needed no request in a call's account and in the usage rows. */
-  recordReuse(candidate: Candidate, call: Call | undefined, reuse: ReusedTexts): void {
-    this.#recording.recordReuse(candidate, call, candidate.integration.tenantId, reuse);
+  recordReuse(candidate: Candidate, call: Call | undefined, reuse: ReusedTexts): string | null {
+    return this.#recording.recordReuse(candidate, call, candidate.integration.tenantId, reuse);
   }
 
   /** Reads usage, if the repository can. */

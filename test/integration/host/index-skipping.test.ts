@@ -48,7 +48,7 @@ function setUp(client: QdrantClientLike, { hasReadStored = true } = {}) {
   const manager = new HybridProviderManager({ factory: new ProviderFactory({ repository, kinds: [made as never] }) });
   const store = new PulseQdrantClient({ client });
   const index = new VectorIndex({ manager, store: hasReadStored ? store : withoutReadStored(store) });
-  return { index, store, embedded };
+  return { index, store, embedded, repository };
 }
 
 function withoutReadStored(store: PulseQdrantClient): PulseQdrantClient {
@@ -113,6 +113,21 @@ describe.each(['collection', 'shared'] as const)('upsert of what is stored alrea
     const third = await index.upsert([record(1), record(2, 'other'), record(3), record('1')], issues);
     expect([counts(third), third.cost, third.inputTokens, third.ids]).toEqual([[0, 0, 4], '0', 0, second.ids]);
     expect(await store.describeCollection(1, 'issues')).toMatchObject({ pointCount: 4 });
+  });
+
+  it('enters what it skipped in the usage rows, with what that would have cost', async () => {
+    const { index, repository } = await setUpTables();
+    await index.upsert([record(1), record(2)], issues);
+    await index.upsert([record(1), record(2), record(3)], issues);
+    await expect
+      .poll(() => repository.usage.filter(({ requestMetadata }) => requestMetadata.reuse === 'unchanged'))
+      .toMatchObject([
+        {
+          inputCount: 2,
+          cost: '0.0000',
+          requestMetadata: { saved_tokens: 3, saved_cost_usd: '0.00003', purpose: 'bulk' },
+        },
+      ]);
   });
 
   it('stores other metadata with the vector that is there', async () => {
