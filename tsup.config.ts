@@ -25,6 +25,12 @@ const shared: Options = {
   // `import.meta.url` in the CommonJS output: it locates the worker file.
   shims: true,
   sourcemap: true,
+  // A third fewer bytes to load; names stay, and lines are short enough for a stack trace to say where.
+  esbuildOptions(options) {
+    options.minifyWhitespace = true;
+    options.minifySyntax = true;
+    options.lineLimit = 100;
+  },
 };
 
 /**

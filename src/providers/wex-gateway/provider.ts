@@ -11,12 +11,12 @@ import type { TextChunk, TextOptions, TextPrompt, TextProvider, TextResult } fro
 import { ProviderError } from '../../errors.js';
 import { requireOptions } from '../../internal/call-options.js';
 import { requireKnownKeys } from '../../internal/known-keys.js';
+import { leavableGenerator } from '../../internal/leavable-generator.js';
+import { memoizeAsync } from '../../internal/memoize-async.js';
 import { requireFunction, requireNonEmptyString, requireTexts } from '../../internal/validate.js';
-import { GatewayConnection } from './calls/connection.js';
-import { GatewayEmbeddings } from './embeddings/gateway-embeddings.js';
+import type { Gateway } from './open-gateway.js';
 import { resolveWexGatewayOptions, type WexGatewayOptions } from './options.js';
 import { textOptionRules } from './text/checks.js';
-import { GatewayText } from './text/gateway-text.js';
 
 const callKeys = { signal: true, purpose: true, hasFallback: true, usageRecorder: true };
 const embeddingKeys = { ...callKeys, model: true, inputType: true, truncate: true, onBatch: true };
@@ -34,9 +34,9 @@ const textKeys = { ...callKeys, ...textOptionRules };
  */
 export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
   readonly id: string;
-  readonly #connection: GatewayConnection;
-  readonly #embeddings: GatewayEmbeddings;
-  readonly #text: GatewayText;
+  readonly #gateway: () => Promise<Gateway>;
+  #isOpened = false;
+  #closed: ProviderError | undefined;
 
   /**
    * @throws `InvalidInputError` for an option that cannot be used. Nothing is loaded and no request made before the
@@ -45,9 +45,13 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
   constructor(options: WexGatewayOptions) {
     const resolved = resolveWexGatewayOptions(options);
     this.id = resolved.id;
-    this.#connection = new GatewayConnection(resolved);
-    this.#embeddings = new GatewayEmbeddings(this.#connection);
-    this.#text = new GatewayText(this.#connection);
+    this.#gateway = memoizeAsync(async () => {
+      this.#isOpened = true;
+      const { openGateway } = await import('./open-gateway.js');
+      const gateway = openGateway(resolved);
+      if (this.#closed !== undefined) gateway.connection.close(this.#closed);
+      return gateway;
+    });
   }
 
   /**
@@ -74,7 +78,7 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
   async embeddingSpace(options: Pick<EmbeddingOptions, 'model' | 'signal'> = {}): Promise<DeclaredEmbeddingSpace> {
     requireOptions(options);
     options.signal?.throwIfAborted();
-    return this.#embeddings.declaredSpace(options.model);
+    return (await this.#gateway()).embeddings.declaredSpace(options.model);
   }
 
   /**
@@ -91,7 +95,8 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
     if (options.model !== undefined) requireNonEmptyString(options.model, 'model');
     if (options.onBatch !== undefined) requireFunction(options.onBatch, 'onBatch');
     // A copy: the caller may change the list while the call runs.
-    return this.#embeddings.generate([...requireTexts(texts)], options);
+    const ownTexts = [...requireTexts(texts)];
+    return (await this.#gateway()).embeddings.generate(ownTexts, options);
   }
 
   /**
@@ -111,7 +116,7 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
     requireOptions(options);
     requireKnownKeys<TextOptions>(options, textKeys);
     options.signal?.throwIfAborted();
-    return this.#text.generate(prompt, options);
+    return (await this.#gateway()).text.generate(prompt, options);
   }
 
   /**
@@ -128,22 +133,25 @@ export class WexGatewayProvider implements EmbeddingProvider, TextProvider {
   streamText(prompt: TextPrompt, options: TextOptions = {}): AsyncGenerator<TextChunk, void, undefined> {
     requireOptions(options);
     requireKnownKeys<TextOptions>(options, textKeys);
-    return this.#text.stream(prompt, options);
+    return leavableGenerator(options.signal, (signal) => this.#stream(prompt, { ...options, signal }));
   }
 
   /** Asks for the list of models, which costs nothing. A server without such a list is judged by the latest call. */
   async health(options: CallOptions = {}): Promise<ProviderHealth> {
     requireOptions(options);
-    return this.#connection.health(options.signal);
+    return (await this.#gateway()).connection.health(options.signal);
   }
 
   async close(): Promise<void> {
-    this.#connection.close(
-      new ProviderError(`${this.id} was closed.`, { code: 'aborted_by_close', provider: this.id }),
-    );
+    this.#closed ??= new ProviderError(`${this.id} was closed.`, { code: 'aborted_by_close', provider: this.id });
+    if (this.#isOpened) (await this.#gateway()).connection.close(this.#closed);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  async *#stream(prompt: TextPrompt, options: TextOptions): AsyncGenerator<TextChunk, void, undefined> {
+    yield* (await this.#gateway()).text.stream(prompt, options);
   }
 }
