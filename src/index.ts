@@ -135,10 +135,10 @@ export {
   VectorStoreError,
 } from './errors.js';
 export { genAiPriceSource } from './price-sources/genai-prices.js';
+export type { Dtype } from './providers/sentence-transformers/dtype.js';
 export { sentenceTransformersKind } from './providers/sentence-transformers/kind.js';
 export type { DownloadProgress } from './providers/sentence-transformers/model/hub/hub-settings.js';
 export type { WeightsPackage, WeightsPackageExport } from './providers/sentence-transformers/model/weights-package.js';
-export type { Dtype } from './providers/sentence-transformers/onnx/dtype.js';
 export type { LocalModelOptions, SentenceTransformersOptions } from './providers/sentence-transformers/options.js';
 export { localModelOptionsFromEnv } from './providers/sentence-transformers/options-from-env.js';
 export { SentenceTransformersProvider } from './providers/sentence-transformers/provider.js';

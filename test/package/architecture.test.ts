@@ -154,6 +154,26 @@ describe('imports between layers', () => {
     expect(found).toEqual([]);
   });
 
+  it('keep the rooms of the local model apart: what only a worker needs is loaded by workers only', () => {
+    const root = 'providers/sentence-transformers/';
+    const onHost = /^(?:[a-z-]+\.ts|scheduling\/.*|threads\/.*)$/;
+    const alsoOnHost = ['model/hub-id.ts', 'model/cache-folder.ts'];
+    const found = violations((file, report) => {
+      if (!file.path.startsWith(root)) return;
+      const from = file.path.slice(root.length);
+      for (const { specifier, isTypeOnly } of file.imports) {
+        const target = resolveRelative(file.path, specifier);
+        if (!target?.startsWith(root)) continue;
+        const to = target.slice(root.length);
+        if (to.startsWith('onnx/') && !/^(onnx|inference)\//.test(from)) report(`imports ${to}`);
+        if (to.startsWith('inference/') && !from.startsWith('inference/')) report(`imports ${to}`);
+        const isOfWorker = to.startsWith('model/') && !alsoOnHost.includes(to);
+        if (onHost.test(from) && isOfWorker && !isTypeOnly) report(`imports more than types of ${to}`);
+      }
+    });
+    expect(found).toEqual([]);
+  });
+
   it('have no cycles', () => {
     const graph = new Map(
       files.map(({ path, imports }) => [

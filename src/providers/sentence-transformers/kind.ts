@@ -1,7 +1,7 @@
 import { reviewKeys } from '../../core/cost/prices.js';
 import type { ProviderContext, ProviderKind } from '../../core/ports/provider-kind.js';
 import { AiProviderError, InvalidInputError } from '../../errors.js';
-import type { Dtype } from './onnx/dtype.js';
+import type { Dtype } from './dtype.js';
 import type { LocalModelOptions, SentenceTransformersOptions } from './options.js';
 import { SentenceTransformersProvider } from './provider.js';
 import { EngineRegistry } from './scheduling/engine-registry.js';
@@ -50,7 +50,8 @@ function optionsOfRow({ integration, usageRecorder, logger }: ProviderContext): 
     model: integration.aiModel ?? undefined,
     revision: config.revision as string | undefined,
     dtype: config.dtype as Dtype | undefined,
-    dimensions: config.dimensions as number | undefined,
+    dimensions: (config.dimensions ?? config.truncate_dim) as number | undefined,
+    maxTokens: config.max_seq_length as number | undefined,
     prompts: config.prompts as SentenceTransformersOptions['prompts'],
     batchSize: config.batch_size as number | undefined,
     normalizeEmbeddings: config.normalize_embeddings as boolean | undefined,

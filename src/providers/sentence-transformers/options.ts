@@ -1,15 +1,14 @@
-import { availableParallelism } from 'node:os';
 import type { EmbeddingSpace } from '../../core/embedding-space.js';
 import { type Logger, toLogger } from '../../core/ports/logger.js';
 import type { UsageRecorder } from '../../core/ports/usage-recorder.js';
 import { InvalidInputError } from '../../errors.js';
 import { requireKnownKeys } from '../../internal/known-keys.js';
 import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../internal/validate.js';
+import { type Dtype, dtypes } from './dtype.js';
 import { defaultCacheFolder } from './model/cache-folder.js';
 import type { DownloadProgress } from './model/hub/hub-settings.js';
 import { hubIdOf } from './model/hub-id.js';
 import type { WeightsPackage } from './model/weights-package.js';
-import { type Dtype, dtypes } from './onnx/dtype.js';
 import type { EngineOptions } from './scheduling/embedding-engine.js';
 import type { Device } from './threads/worker-protocol.js';
 
@@ -34,7 +33,7 @@ export interface LocalModelOptions {
    * { 'acme/support-texts': { packageName: '@acme/support-texts', sha256: '5f0c…', maxTokens: 256 } }
    */
   readonly weightsPackages?: Readonly<Record<string, WeightsPackage>> | undefined;
-  /** How many worker threads embed. Each holds the weights. @default the number of cores, at most 4 */
+  /** How many worker threads embed. Each holds the weights. @default the number of cores, or what a container may use of them, at most 4 */
   readonly maxWorkers?: number | undefined;
   /** Threads inside a worker's run. More workers are faster than more threads a worker. @default 1 */
   readonly threadsPerWorker?: number | undefined;
@@ -74,6 +73,8 @@ export interface SentenceTransformersOptions extends LocalModelOptions {
   readonly modelFolder?: string | undefined;
   /** The branch, tag or commit to download. @default 'main' */
   readonly revision?: string | undefined;
+  /** The most tokens of a text, if fewer than the model takes. Part of the embedding space. @default what the model's files say */
+  readonly maxTokens?: number | undefined;
   /** The number format to compute in: `fp32` for Python's vectors, `int8` for speed. Part of the embedding space. @default 'fp32' */
   readonly dtype?: Dtype | undefined;
   /** Keeps the first so many values of each vector, for models trained for that (Matryoshka). @default all */
@@ -127,6 +128,7 @@ const optionNames = {
   model: true,
   modelFolder: true,
   revision: true,
+  maxTokens: true,
   dtype: true,
   dimensions: true,
   prompts: true,
@@ -162,7 +164,7 @@ export function resolveOptions(options: SentenceTransformersOptions): ResolvedOp
 }
 
 function engineOptions(options: SentenceTransformersOptions, hubId: string): EngineOptions {
-  const { maxWorkers = Math.min(4, availableParallelism()), threadsPerWorker = 1, idleTimeoutMs = 60_000 } = options;
+  const { threadsPerWorker = 1, idleTimeoutMs = 60_000 } = options;
   const { dtype = 'fp32', device = 'auto', hubEndpoint = 'https://huggingface.co', isOffline = false } = options;
   return {
     source: {
@@ -174,6 +176,7 @@ function engineOptions(options: SentenceTransformersOptions, hubId: string): Eng
       ),
       cacheFolder: requireNonEmptyString(options.cacheFolder ?? defaultCacheFolder(), 'cacheFolder'),
       revision: optional(options.revision, 'revision', requireRevision),
+      maxTokens: optional(options.maxTokens, 'maxTokens', requireMaxTokens),
       dtype: requireOneOf(dtype, dtypes, 'dtype'),
       weightsPackages: requireWeightsPackages(options.weightsPackages),
       hub: {
@@ -190,7 +193,7 @@ function engineOptions(options: SentenceTransformersOptions, hubId: string): Eng
       threads: requirePositiveInteger(threadsPerWorker, 'threadsPerWorker'),
       device: requireOneOf(device, ['auto', 'cpu', 'cuda'] as const, 'device'),
     },
-    maxWorkers: requirePositiveInteger(maxWorkers, 'maxWorkers'),
+    maxWorkers: optional(options.maxWorkers, 'maxWorkers', requirePositiveInteger),
     maxTokensPerRun: optional(options.maxTokensPerRun, 'maxTokensPerRun', requirePositiveInteger),
     idleTimeoutMs:
       idleTimeoutMs === Number.POSITIVE_INFINITY
@@ -213,6 +216,12 @@ function requirePrompts(prompts: NonNullable<SentenceTransformersOptions['prompt
     throw new InvalidInputError('Expected `prompts` to be an object of two strings at most, query and document.');
   }
   return query === '' && document === '' ? null : { query, document };
+}
+
+/** A text has two special tokens and one of its own at least. */
+function requireMaxTokens(maxTokens: number, name: string): number {
+  if (requirePositiveInteger(maxTokens, name) > 2) return maxTokens;
+  throw new InvalidInputError(`Expected \`${name}\` to be more than 2, got ${maxTokens}.`);
 }
 
 /** A branch may have slashes in its name, as `refs/pr/1` has, but must not lead out of the folder where a cache keeps references. */

@@ -15,11 +15,11 @@ import type { ModelManifest } from './model/model-manifest.js';
 import { type ResolvedOptions, resolveOptions, type SentenceTransformersOptions } from './options.js';
 import { withEnvironment } from './options-from-env.js';
 import { type EngineLease, EngineRegistry } from './scheduling/engine-registry.js';
+import { normalize } from './scheduling/normalize.js';
 import { OpenCalls } from './scheduling/open-calls.js';
 import { orderedStream } from './scheduling/ordered-stream.js';
 import type { TextSource } from './scheduling/text-chunks.js';
 import { CircuitOpenError } from './threads/crash-circuit.js';
-import { normalize } from './threads/pooling.js';
 
 /** Calls of so few texts overtake larger ones: somebody waits for them. As many as `auto` routing sends here. */
 const maxUrgentTexts = 10;

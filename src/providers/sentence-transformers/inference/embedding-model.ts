@@ -1,11 +1,11 @@
 import type { AiProviderError } from '../../../errors.js';
 import type { ModelManifest } from '../model/model-manifest.js';
 import { firstLine, unusableModel } from '../model/unusable-model.js';
-import { pool } from '../threads/pooling.js';
 import type { DeviceReport, SessionSettings, TokenizedTexts } from '../threads/worker-protocol.js';
 import { type InputName, inputsOf, inputValues } from './model-inputs.js';
 import { outputOf, outputValues } from './model-output.js';
 import { type OpenSession, openSession, type TensorLike } from './onnx-session.js';
+import { pool } from './pooling.js';
 
 /**
  * Which texts may share a run. `padded`: any. `equal_length`: the model has no attention mask, so nothing may be padded. `alone`: its

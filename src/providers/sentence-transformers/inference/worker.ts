@@ -4,6 +4,7 @@ import { isAiProviderError } from '../../../errors.js';
 import type { ModelManifest } from '../model/model-manifest.js';
 import { resolveModel, weightsPackageOf } from '../model/resolve-model.js';
 import { firstLine, unusableModel } from '../model/unusable-model.js';
+import { buildOnnx } from '../onnx/build-onnx.js';
 import { type GuardState, runNative } from '../threads/native-guard.js';
 import { serializeError, type WorkerRequest, type WorkerResponse } from '../threads/worker-protocol.js';
 import { EmbeddingModel } from './embedding-model.js';
@@ -75,7 +76,7 @@ async function answer(request: WorkerRequest): Promise<void> {
   try {
     if (request.type === 'resolve') {
       await requirePackages(weightsPackageOf(request.source));
-      const value = await resolveModel(request.source, (progress) => respond({ id, progress }));
+      const value = await resolveModel(request.source, buildOnnx, (progress) => respond({ id, progress }));
       respond({ id, value });
     } else if (request.type === 'load_tokenizer') {
       tokenizer = await loadTokenizer(request.manifest);

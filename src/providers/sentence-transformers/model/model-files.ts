@@ -1,7 +1,26 @@
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Dtype, modelFileNames } from '../onnx/dtype.js';
+import type { Dtype } from '../dtype.js';
+
+/**
+ * Under which names a format lies in a model's folder, in the order of preference: as the exporters of optimum and sentence-transformers write them, of
+ * several for one format the one for this kind of processor first.
+ */
+export const modelFileNames: Readonly<Record<Dtype, readonly string[]>> = {
+  fp32: ['onnx/model.onnx', 'model.onnx', 'onnx/model_O2.onnx', 'onnx/model_O3.onnx', 'onnx/model_O1.onnx'],
+  int8: int8Names(process.arch),
+  fp16: ['onnx/model_fp16.onnx', 'onnx/model_O4.onnx'],
+};
+
+/** @param arch - As `process.arch` has it. */
+export function int8Names(arch: string): readonly string[] {
+  const arm = ['onnx/model_qint8_arm64.onnx'];
+  const intel = ['onnx/model_qint8_avx512_vnni.onnx', 'onnx/model_qint8_avx512.onnx', 'onnx/model_quint8_avx2.onnx'];
+  const any = ['onnx/model_int8.onnx', 'onnx/model_quantized.onnx', 'onnx/model_uint8.onnx'];
+  // Any of them runs on any processor, only slower.
+  return [...any.slice(0, 2), ...(arch === 'arm64' ? [...arm, ...intel] : [...intel, ...arm]), ...any.slice(2)];
+}
 
 /**
  * A path that a model's repository or one of its files names, such as `1_Pooling/config.json`.
@@ -71,3 +90,14 @@ function locationAt(bytes: Buffer, start: number): string | undefined {
   if (length === 0 || length > longestLocation || at + length > bytes.length) return undefined;
   return bytes.toString('utf8', at, at + length).replace(/^\.\//, '');
 }
+
+export interface BuildOnnxOptions {
+  readonly weightsFile: string;
+  readonly configFile: string;
+  /** The SHA-256 of the weights file. */
+  readonly sha256: string;
+  readonly dtype: Dtype;
+}
+
+/** Builds a model's ONNX file from its weights; see onnx/build-onnx.ts. */
+export type BuildOnnx = (file: string, options: BuildOnnxOptions) => Promise<void>;

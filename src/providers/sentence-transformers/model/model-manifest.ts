@@ -1,5 +1,5 @@
 import type { EmbeddingSpace } from '../../../core/embedding-space.js';
-import type { Dtype } from '../onnx/dtype.js';
+import type { Dtype } from '../dtype.js';
 
 export type Pooling = NonNullable<EmbeddingSpace['pooling']>;
 

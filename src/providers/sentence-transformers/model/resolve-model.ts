@@ -2,14 +2,20 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { AiProviderError, InvalidInputError, MissingDependencyError } from '../../../errors.js';
-import { buildOnnx } from '../onnx/build-onnx.js';
-import { type Dtype, modelFileNames } from '../onnx/dtype.js';
+import type { Dtype } from '../dtype.js';
 import { familyPrompts } from './family-prompts.js';
 import { hubModel } from './hub/hub-model.js';
 import type { DownloadProgress, HubSettings } from './hub/hub-settings.js';
 import { defaultOrganisation } from './hub-id.js';
 import { type CachedModel, type Checksums, cacheFailure, ModelCache, sha256OfFile } from './model-cache.js';
-import { chooseWeights, externalDataOf, listWeights, requirePathInside } from './model-files.js';
+import {
+  type BuildOnnx,
+  chooseWeights,
+  externalDataOf,
+  listWeights,
+  modelFileNames,
+  requirePathInside,
+} from './model-files.js';
 import { describeModelFolder, type ModelDescription } from './model-folder.js';
 import type { ModelManifest } from './model-manifest.js';
 import { firstLine } from './unusable-model.js';
@@ -22,6 +28,8 @@ export interface ModelSource {
   readonly cacheFolder: string;
   /** A branch, tag or commit; undefined for `main`, or for the weights package where there is one. */
   readonly revision: string | undefined;
+  /** Fewer tokens of a text than the model takes; undefined for what its files say. */
+  readonly maxTokens: number | undefined;
   readonly dtype: Dtype;
   /** In addition to those known here, by Hub id. */
   readonly weightsPackages: Readonly<Record<string, WeightsPackage>>;
@@ -35,9 +43,10 @@ export interface ModelSource {
  */
 export async function resolveModel(
   source: ModelSource,
+  buildOnnx: BuildOnnx,
   onProgress: (progress: DownloadProgress) => void = () => {},
 ): Promise<ModelManifest> {
-  const resolver = new ModelResolver(source, onProgress);
+  const resolver = new ModelResolver(source, buildOnnx, onProgress);
   try {
     return await resolver.resolve();
   } catch (error) {
@@ -54,13 +63,15 @@ export function weightsPackageOf({ hubId, modelFolder, revision, ...source }: Mo
 
 class ModelResolver {
   readonly #source: ModelSource;
+  readonly #buildOnnx: BuildOnnx;
   readonly #onProgress: (progress: DownloadProgress) => void;
   readonly #cache: ModelCache;
   readonly #hubId: string;
   readonly #package: WeightsPackage | undefined;
 
-  constructor(source: ModelSource, onProgress: (progress: DownloadProgress) => void) {
+  constructor(source: ModelSource, buildOnnx: BuildOnnx, onProgress: (progress: DownloadProgress) => void) {
     this.#source = source;
+    this.#buildOnnx = buildOnnx;
     this.#onProgress = onProgress;
     this.#cache = new ModelCache(source.cacheFolder);
     this.#hubId = source.hubId;
@@ -88,7 +99,7 @@ class ModelResolver {
       throw new Error(`${folder} has neither ${modelFileNames[dtype].join(' nor ')} nor model.safetensors`);
     }
     // Before the weights are read and a graph is built of them: most of what is not supported shows here.
-    const description = await describeModelFolder(folder);
+    const description = this.#shortened(await describeModelFolder(folder));
     const weightsFile = join(folder, weights[0]!);
     if (weights[0] !== 'model.safetensors') {
       const files = await withExternalData(folder, weights);
@@ -116,7 +127,10 @@ class ModelResolver {
       model = await this.#build(key, source, (folder) => writeDescription(folder, files, entry));
     }
     const modelFile = join(model.folder, modelFileNames[this.#source.dtype][0]!);
-    return this.#manifest(await describeModelFolder(model.folder), modelFile, entry.sha256, true);
+    const description = this.#shortened(await describeModelFolder(model.folder));
+    const isAsBuilt = description.maxTokens === entry.maxTokens;
+    const identity = isAsBuilt ? entry.sha256 : sha256Of(`${entry.sha256}-${description.maxTokens}`);
+    return this.#manifest(description, modelFile, identity, true);
   }
 
   /** The model's ONNX file in the cache, built there by whoever comes first. */
@@ -129,8 +143,14 @@ class ModelResolver {
     if (cached !== undefined) return cached;
     return this.#cache.add(this.#hubId, key, async (folder) => {
       await describe(folder);
-      await buildOnnx(folder, { ...files, dtype: this.#source.dtype });
+      const { dtype } = this.#source;
+      await this.#buildOnnx(join(folder, modelFileNames[dtype][0]!), { ...files, dtype });
     });
+  }
+
+  #shortened(description: ModelDescription): ModelDescription {
+    const { maxTokens = Number.POSITIVE_INFINITY } = this.#source;
+    return { ...description, maxTokens: Math.min(maxTokens, description.maxTokens) };
   }
 
   #cacheKey(...checksums: readonly string[]): string {

@@ -1,32 +1,23 @@
 import { mkdir, open, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
+import type { BuildOnnx, BuildOnnxOptions } from '../model/model-files.js';
 import { type BertGraphOptions, buildBertGraph, parseBertConfig } from './bert-graph.js';
-import { type Dtype, modelFileNames } from './dtype.js';
 import { int8Linear } from './int8-linear.js';
 import { int8ScalesOf } from './int8-scales-of-weights.js';
 import { byteLength, type Chunks } from './protobuf.js';
 import { Safetensors } from './safetensors.js';
 
-export interface BuildOnnxOptions {
-  readonly weightsFile: string;
-  readonly configFile: string;
-  /** The SHA-256 of the weights file. */
-  readonly sha256: string;
-  readonly dtype: Dtype;
-}
-
 /**
- * Builds a model's ONNX file from safetensors into `folder`, under its usual name.
+ * Builds a model's ONNX file from safetensors into `file`.
  *
  * @throws an Error that says why it cannot be built: another architecture than BERT, or a format that there are no scales for.
  */
-export async function buildOnnx(folder: string, options: BuildOnnxOptions): Promise<void> {
+export const buildOnnx: BuildOnnx = async (file, options) => {
   const config = parseBertConfig(JSON.parse(await readFile(options.configFile, 'utf8')) as Record<string, unknown>);
   const form = graphOptions(options);
-  const file = join(folder, modelFileNames[options.dtype][0]!);
   await mkdir(dirname(file), { recursive: true });
   await writeChunks(file, buildBertGraph(await Safetensors.read(options.weightsFile), config, form));
-}
+};
 
 function graphOptions({ dtype, sha256 }: BuildOnnxOptions): BertGraphOptions {
   if (dtype === 'fp32') return {};

@@ -5,13 +5,15 @@ import type { DownloadProgress } from '../model/hub/hub-settings.js';
 import type { ModelManifest } from '../model/model-manifest.js';
 import type { ModelSource } from '../model/resolve-model.js';
 import { CrashCircuit } from './crash-circuit.js';
+import { usableCores } from './usable-cores.js';
 import { WorkerHandle } from './worker-handle.js';
 import type { DeviceReport, SessionSettings, TokenizedTexts } from './worker-protocol.js';
 
 export interface WorkerPoolOptions {
   readonly source: ModelSource;
   readonly session: SessionSettings;
-  readonly maxWorkers: number;
+  /** Undefined for as many as there are usable cores, at most 4. */
+  readonly maxWorkers: number | undefined;
   /** How long nothing may be asked before the threads end and their memory is freed. */
   readonly idleTimeoutMs: number;
   readonly onDownloadProgress: ((progress: DownloadProgress) => void) | undefined;
@@ -34,6 +36,7 @@ export class WorkerPool {
   #isClosed = false;
   #lookup = this.#newLookup();
   #device: DeviceReport | undefined;
+  #mostByDefault: number | undefined;
   /** How many could be started, once one could not: no other is tried until all have ended. */
   #mostWorkers = Number.POSITIVE_INFINITY;
 
@@ -126,7 +129,9 @@ export class WorkerPool {
 
   /** A GPU gains nothing from a second copy of the weights. */
   get maxWorkers(): number {
-    return this.#device?.name === 'cuda' ? 1 : this.#options.maxWorkers;
+    if (this.#device?.name === 'cuda') return 1;
+    this.#mostByDefault ??= Math.min(4, usableCores());
+    return this.#options.maxWorkers ?? this.#mostByDefault;
   }
 
   get workerCount(): number {

@@ -1,4 +1,4 @@
-import type { Dtype } from '../../onnx/dtype.js';
+import type { Dtype } from '../../dtype.js';
 
 export interface HubModelRequest {
   readonly hubId: string;

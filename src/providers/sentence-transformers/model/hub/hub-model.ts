@@ -1,7 +1,7 @@
 import { AiProviderError } from '../../../../errors.js';
-import { type Dtype, modelFileNames } from '../../onnx/dtype.js';
+import type { Dtype } from '../../dtype.js';
 import type { CachedModel, ModelCache } from '../model-cache.js';
-import { chooseWeights } from '../model-files.js';
+import { chooseWeights, modelFileNames } from '../model-files.js';
 import { readJson } from '../model-folder.js';
 import { readModules } from '../model-modules.js';
 import { downloadFromHub } from './hub-download.js';

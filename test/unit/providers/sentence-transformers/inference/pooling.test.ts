@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { normalize, pool } from '#src/providers/sentence-transformers/threads/pooling.js';
+import { pool } from '#src/providers/sentence-transformers/inference/pooling.js';
+import { normalize } from '#src/providers/sentence-transformers/scheduling/normalize.js';
 
 /** Two texts of 2 and 3 tokens, 2 dimensions; the padding of the first one would show in every kind of pooling. */
 const hidden = Float32Array.of(1, 10, 3, 20, 99, 99, -1, -2, -3, -4, -8, -9);
