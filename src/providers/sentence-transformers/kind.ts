@@ -7,7 +7,16 @@ import { SentenceTransformersProvider } from './provider.js';
 import { EngineRegistry } from './scheduling/engine-registry.js';
 
 /** Every key of `ai_model_config` that has a meaning. */
-const rowKeys = ['batch_size', 'normalize_embeddings', 'dtype', 'dimensions', 'prompts', 'revision'];
+const rowKeys = [
+  'batch_size',
+  'normalize_embeddings',
+  'dtype',
+  'dimensions',
+  'truncate_dim',
+  'max_seq_length',
+  'prompts',
+  'revision',
+];
 
 /**
  * Makes local providers from rows of `integrations` with provider `sentence_transformers`. Rows that name the same model, of whatever
