@@ -137,6 +137,8 @@ export class StubQdrantServer {
         return { operation_id: 1, status: 'completed' };
       case 'POST points/count':
         return { count: matching().length };
+      case 'POST points/scroll':
+        return { points: matching().slice(0, body.limit), next_page_offset: null };
       case 'POST points/query':
         return {
           points: matching()
