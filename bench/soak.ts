@@ -85,7 +85,7 @@ for (const tenantId of tenants) {
 const queue = await SyncQueue.open({ pool });
 
 // As JavaScript, so that a process is up quickly and is not killed while it starts.
-const program = 'node_modules/.cache/soak/main.mjs';
+const program = 'dist/soak-etl-service.mjs';
 await build({
   entryPoints: ['examples/etl-service/main.ts'],
   outfile: program,

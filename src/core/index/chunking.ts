@@ -27,7 +27,7 @@ export interface TextPiece {
   readonly end: number;
 }
 
-/** Places where a text may be cut, the best ones first. Each match ends, or for a lookahead begins, a part. */
+/** At what a text may be cut, the best places first. Each match ends, or for a lookahead begins, a part. */
 const boundaries: Readonly<Record<NonNullable<ChunkingOptions['format']>, readonly RegExp[]>> = {
   text: [/\n\s*\n/g, /\n/g, /[.!?…。！？]["')\]]*\s+|[。！？]/g, /\s+/g],
   markdown: [/\n(?=#{1,6} )/g, /\n(?=```|~~~)/g, /\n\s*\n/g, /\n/g, /[.!?…。！？]["')\]]*\s+|[。！？]/g, /\s+/g],
