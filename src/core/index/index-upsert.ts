@@ -5,6 +5,7 @@ import {
   isAiProviderError,
   PartialEmbeddingError,
 } from '../../errors.js';
+import type { ManagedPartialEmbeddingResult } from '../calls/embedding-call.js';
 import type { HybridProviderManager } from '../calls/hybrid-provider-manager.js';
 import type { Provenance } from '../calls/managed-options.js';
 import { addCosts } from '../cost/cost.js';
@@ -246,8 +247,10 @@ export class IndexUpsert {
       await this.#storeEmbedded(slice, changed, result);
       return undefined;
     } catch (error) {
-      if (!isPartialEmbedding(error)) throw error;
-      await this.#storeEmbedded(slice, changed, error.partialResult);
+      if (!isAiProviderError(error, 'embedding_partially_failed')) throw error;
+      const partialResult = error.partialResult as ManagedPartialEmbeddingResult;
+      this.#costs.push(partialResult.cost ?? null);
+      await this.#storeEmbedded(slice, changed, partialResult);
       this.#addFailures(slice, changed, error.failures);
       // A text that is refused for itself must not hold up the others; anything else would fail them too.
       return error.failures.every((failure) => failure.error.code === 'input_refused') ? undefined : error;
@@ -378,8 +381,4 @@ export class IndexUpsert {
       },
     );
   }
-}
-
-function isPartialEmbedding(error: unknown): error is PartialEmbeddingError<PartialEmbeddingResult> {
-  return isAiProviderError(error) && error.code === 'embedding_partially_failed';
 }
