@@ -268,7 +268,7 @@ const reservedHeaders: ReadonlySet<string> = new Set([
 ]);
 
 /** @returns whether such a header can be sent beside the key. */
-export function isSendableHeader(header: string, content: unknown): boolean {
+function isSendableHeader(header: string, content: unknown): boolean {
   return (
     /^[\w-]+$/.test(header) &&
     typeof content === 'string' &&

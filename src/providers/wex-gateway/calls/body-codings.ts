@@ -59,7 +59,7 @@ export class OversizedBody extends Error {
 }
 
 /** @throws {@link OversizedBody} and frees the connection, as soon as more than `mostBytes` came. */
-export async function* boundedBody(body: AsyncIterable<Uint8Array>, mostBytes: number): AsyncGenerator<Uint8Array> {
+async function* boundedBody(body: AsyncIterable<Uint8Array>, mostBytes: number): AsyncGenerator<Uint8Array> {
   let length = 0;
   for await (const chunk of body) {
     length += chunk.length;

@@ -74,6 +74,46 @@ describe('wexGatewayKind', () => {
   );
 });
 
+describe('the connection of a row', () => {
+  const sentBy = async (more: Partial<Parameters<typeof wexGatewayKind>[0]>, row: Partial<Integration>) => {
+    const sent: Headers[] = [];
+    const kind = wexGatewayKind({
+      credentialCipher: { decrypt: async (token: string) => `decrypted-${token}` },
+      fetch: async (_, init) => {
+        sent.push(new Headers(init?.headers));
+        return Response.json({ data: [{ index: 0, embedding: [1, 0] }] });
+      },
+      ...more,
+    });
+    const provider = await kind.create({
+      integration: { ...integration, ...row },
+      usageRecorder: { record: async () => {} },
+    });
+    await provider.generateEmbeddings(['a']);
+    await provider.generateEmbeddings(['b']);
+    return sent;
+  };
+
+  it('has the decrypted values of `secret_headers`, next to the plain ones', async () => {
+    const aiModelConfig = { headers: { 'x-route': 'eu' }, secret_headers: { 'x-portkey-api-key': 'token' } };
+    const [headers] = await sentBy({}, { aiModelConfig });
+    expect(headers?.get('x-portkey-api-key')).toBe('decrypted-token');
+    expect(headers?.get('x-route')).toBe('eu');
+    const bad = sentBy({}, { aiModelConfig: { secret_headers: { a: 1 } } });
+    await expect(bad).rejects.toMatchObject({
+      code: 'invalid_config',
+      message: expect.stringContaining('secret_headers'),
+    });
+  });
+
+  it('may have a key that expires, which is asked for before each request', async () => {
+    let count = 0;
+    const connectionFor = ({ id }: Integration) => (id === 12 ? { apiKey: async () => `key-${++count}` } : undefined);
+    const sent = await sentBy({ connectionFor }, { password: null });
+    expect(sent.map((headers) => headers.get('authorization'))).toEqual(['Bearer key-1', 'Bearer key-2']);
+  });
+});
+
 describe('openAiKind', () => {
   it('knows the address and the models of OpenAI', async () => {
     const { openAi, create, requests } = kinds();
