@@ -1,4 +1,5 @@
-// How the local engine behaves at its limits: a listing of a million points, and a folder with ten thousand collections.
+// How the local engine behaves at its limits: a listing of a million points, and a folder with ten thousand
+// collections.
 //
 //   npx tsx bench/local-engine-limits.ts [points, default 1,000,000] [collections, default 10,000]
 //

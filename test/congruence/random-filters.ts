@@ -216,7 +216,10 @@ class JobMaker {
       const index = this.#indexes[key === '"a"' ? 'a' : key]?.type;
       const isNumeric = ['integer', 'float', 'datetime'].includes(index);
       // Qdrant's planner takes a UUID for a number there, if it makes a plan of it: left out.
-      if (!(isNumeric && uuids.includes(condition.match?.value))) return condition;
+      if (isNumeric && uuids.includes(condition.match?.value)) continue;
+      // Without an index the package finds a null in a list, as no released server was seen to: left out.
+      if (condition.is_null?.key !== undefined && index === undefined) continue;
+      return condition;
     }
   }
 

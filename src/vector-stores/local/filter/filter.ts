@@ -124,8 +124,7 @@ class FilterParser {
     if (isEmpty !== undefined) {
       return fieldCondition(this.#fieldOf(isEmpty), { check: (values) => values.every(isEmptyValue) });
     }
-    if (isNull !== undefined)
-      return fieldCondition(this.#fieldOf(isNull), { check: (values) => values.some(holdsNull) });
+    if (isNull !== undefined) return this.#isNull(this.#fieldOf(isNull));
     if (hasId !== undefined) return { kind: 'ids', ids: this.#ids(hasId) };
     if (hasVector !== undefined) {
       if (typeof hasVector !== 'string') throw formatError('`has_vector` must be the name of a vector');
@@ -148,6 +147,14 @@ class FilterParser {
   #fieldOf(object: unknown): Field {
     if (!isObject(object)) throw formatError('`is_empty` and `is_null` must be objects with a `key`');
     return this.#field(object.key);
+  }
+
+  /** An index of any type also finds a null inside of an array. */
+  #isNull(field: Field): Condition {
+    const check: FieldTest['check'] = field.index
+      ? (values) => values.some(holdsNull)
+      : (values) => values.includes(null);
+    return fieldCondition(field, { check });
   }
 
   #ids(ids: unknown): ReadonlySet<PointId> {

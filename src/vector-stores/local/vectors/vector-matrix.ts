@@ -28,8 +28,8 @@ export const rowsPerBlock = 2048;
  * The vectors of one name, one row each. Vectors of a cosine collection are normalised when they are stored, as Qdrant
  * does, so a score is a dot product.
  *
- * A small matrix lies in an ordinary buffer. A large one lies in a WebAssembly memory, in which a kernel reads it without
- * a copy, and which grows in place, page by page; next to it there is a copy of each vector in 8-bit numbers.
+ * A small matrix lies in an ordinary buffer. A large one lies in a WebAssembly memory, in which a kernel reads it
+ * without a copy, and which grows in place, page by page; next to it there is a copy of each vector in 8-bit numbers.
  *
  * The memory begins with what a call of the kernel works on (the query, row numbers, scores); the vectors follow, each
  * filled up with zeros to a multiple of four numbers.

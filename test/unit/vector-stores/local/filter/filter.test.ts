@@ -76,7 +76,7 @@ describe('a condition holds', () => {
     ['is_null of []', { is_null: { key: 'parts' } }, false],
     ['is_null of a missing key', { is_null: { key: 'something_else' } }, false],
     ['is_null of null', { is_null: { key: 'packaging' } }, true],
-    ['is_null of [null]', { is_null: { key: 'not_null' } }, true],
+    ['is_null of [null]', { is_null: { key: 'not_null' } }, false],
     ['is_null of a field that holds null', { key: 'not_null', is_null: true }, true],
     ['not is_null of a missing field', { key: 'nothing', is_null: false }, true],
     ['is_empty of a missing field', { key: 'nothing', is_empty: true }, true],
