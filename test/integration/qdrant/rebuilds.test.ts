@@ -260,7 +260,7 @@ describe('rebuildCollection', () => {
   it('waits for a move that was interrupted', async () => {
     const rebuild = await openAdmin().rebuildCollection(1, 'docs', options);
     await rebuild.upsertVectorsBatch(1, rebuilt);
-    const { client } = dyingClient(local, 4, true);
+    const { client } = dyingClient(local, 5, true);
     await expect(new QdrantAdmin({ client, clock: instantClock }).moveTenant(1, 'docs', 'shared')).rejects.toThrow();
     const refused = { code: 'unavailable', isRetryable: true };
     await expect(rebuild.commit()).rejects.toMatchObject(refused);
