@@ -3,7 +3,9 @@ import { GatewayEmbeddings } from './embeddings/gateway-embeddings.js';
 import type { ResolvedWexGatewayOptions } from './options.js';
 import { GatewayText } from './text/gateway-text.js';
 
-/** What a provider works with: loaded at its first call, so that a host that only imports the library does not read it. */
+/**
+ * What a provider works with: loaded at its first call, so that a host that only imports the library does not read it.
+ */
 export interface Gateway {
   readonly connection: GatewayConnection;
   readonly embeddings: GatewayEmbeddings;
