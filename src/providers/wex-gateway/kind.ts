@@ -65,7 +65,10 @@ function gatewayKind(name: string, preset: Preset, options: WexGatewayKindOption
     isLocal: false,
     operations: ['embedding', 'text'],
     isMadeFor,
-    reviewRow: ({ aiModelConfig }) => reviewKeys('ai_model_config', aiModelConfig, rowKeys),
+    reviewRow: ({ aiModelConfig }) => [
+      ...reviewKeys('ai_model_config', aiModelConfig, rowKeys),
+      ...reviewDurations(aiModelConfig),
+    ],
     async create({ integration, usageRecorder, logger }: ProviderContext) {
       const baseUrl = integration.baseUrl || preset.baseUrl;
       if (baseUrl === undefined) throw invalidRow(integration, 'has no `base_url`');
@@ -139,4 +142,11 @@ function isMadeFor({ aiModel, aiModelConfig }: Integration, operation: Operation
 
 function invalidRow({ id, provider }: Integration, what: string): AiProviderError {
   return new AiProviderError(`Integration ${id} (${provider}) ${what}.`, { code: 'invalid_config' });
+}
+
+/** Durations in a row are seconds. One of over an hour was probably written in milliseconds. */
+function reviewDurations(config: Integration['aiModelConfig']): string[] {
+  return ['timeout', 'deadline', 'retry_delay']
+    .filter((key) => Number(config[key]) > 3600)
+    .map((key) => `\`ai_model_config.${key}\` is ${Number(config[key])} seconds, over an hour: is it in milliseconds?`);
 }

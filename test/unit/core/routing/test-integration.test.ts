@@ -35,6 +35,7 @@ describe('validateIntegration', () => {
   it.each<[string, object, RegExp]>([
     ['an address without a version', { baseUrl: 'https://gateway.test' }, /\/v1/],
     ['an address with the operation', { baseUrl: 'https://gateway.test/v1/embeddings' }, /\/embeddings/],
+    ['a timeout in milliseconds', { aiModelConfig: { timeout: 120_000 } }, /`ai_model_config.timeout` .*milliseconds/],
     ['a price key without a meaning', { costConfig: { cost_per_1k: 1 } }, /mean `cost_per_1k_tokens`/],
     ['a key of another kind', { provider: 'sentence_transformers', aiModelConfig: { batch_sizes: 1 } }, /`batch_size`/],
   ])('warns: %s', async (_, fields, warning) => {
