@@ -6,6 +6,9 @@
  *   QDRANT_HOST (QDRANT_PORT, QDRANT_TIMEOUT, QDRANT_API_KEY)   vectors in that Qdrant server instead of in memory
  *   DATABASE_URL   the two tables in that PostgreSQL instead of an embedded one
  */
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
   FernetCipher,
   HybridProviderManager,
@@ -13,6 +16,8 @@ import {
   ProviderFactory,
   PulseQdrantClient,
   standardProviderKinds,
+  toHtml,
+  usageReport,
   VectorIndex,
 } from '@pulse/ai-providers';
 import { openDatabase } from '../shared/database.js';
@@ -78,4 +83,8 @@ for (const { tenantId, name } of tenants) {
 title('5. Usage and cost, read back from ai_usage_trackings');
 await factory.flushUsage();
 await printUsage(database.db, startedAt);
+const report = await usageReport(database.db, { from: startedAt, to: new Date(Date.now() + 1_000) });
+const page = join(tmpdir(), 'pulse-ai-usage.html');
+await writeFile(page, toHtml(report));
+console.log(`\nThe same as a page with charts: ${page}`);
 console.log(`\nDone in ${((Date.now() - startedAt.getTime()) / 1000).toFixed(1)} s.`);

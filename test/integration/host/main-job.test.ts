@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -26,6 +27,8 @@ describe('the main job', () => {
     expect(output).toMatch(/How do I retry[^\n]*\n +0\.\d{3} +p-retry\/README\.md: /);
     expect(output).toMatch(/900001 +sentence_transformers +embedding +all-MiniLM-L6-v2 +\d+ +\d+ +\d+ +0\n/);
     expect(output).toMatch(/900002 +sentence_transformers/);
+    const [, page] = /page with charts: (.+)/.exec(output)!;
+    expect(await readFile(page!, 'utf8')).toContain('<h1>AI usage</h1>');
   });
 
   describe('with a gateway and a PostgreSQL server', () => {
