@@ -3,7 +3,6 @@ import type { EmbeddingOptions, EmbeddingResult } from '#src/core/ports/embeddin
 import type { Integration } from '#src/core/ports/integration-repository.js';
 import type { AiProvider, ProviderContext, ProviderKind } from '#src/core/ports/provider-kind.js';
 import type { TextChunk, TextResult } from '#src/core/ports/text-provider.js';
-import { type Candidate, fingerprintOf, readCandidate } from '#src/core/routing/candidate.js';
 
 export function spaceOf(model: string, dimension: number): EmbeddingSpace {
   return { model, revision: null, dimension, pooling: null, prompts: null, normalized: null, dtype: null };
@@ -21,11 +20,6 @@ export function integrationOf(fields: Partial<Integration> & Pick<Integration, '
     active: true,
     ...fields,
   };
-}
-
-/** A row as the factory reads it. */
-export function candidateOf(integration: Integration, kind: ProviderKind): Candidate {
-  return readCandidate(integration, kind, fingerprintOf(integration));
 }
 
 /** A provider in memory whose calls are recorded and whose behaviour a test may replace. */

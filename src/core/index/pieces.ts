@@ -23,7 +23,7 @@ const pieceKey = 'pulse_piece';
 const idPrefix = 'pulse_piece:';
 
 /** The first piece has the record's own id, so that a record whose text becomes short, or long, is still one record. */
-export function pieceId(recordId: string | number, position: number): string | number {
+function pieceId(recordId: string | number, position: number): string | number {
   return position === 0 ? recordId : `${idPrefix}${position}:${JSON.stringify(recordId)}`;
 }
 

@@ -194,7 +194,7 @@ export function toUsageRow(
  * Passes JSON as text that PostgreSQL casts: bound as `jsonb` some drivers (postgres.js) would encode it a second time.
  * JSONB holds neither NUL nor half a surrogate pair, which JSON can: both become U+FFFD.
  */
-export function toJsonb<Table extends keyof Tables>(
+function toJsonb<Table extends keyof Tables>(
   eb: ExpressionBuilder<Tables, Table>,
   value: Readonly<Record<string, unknown>>,
 ): Expression<string> {

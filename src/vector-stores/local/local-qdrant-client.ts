@@ -25,7 +25,7 @@ import { planUpsert, selectIds } from './write-plans.js';
  * The version of Qdrant whose answers the engine gives, payload indexes included. `npm run test:congruence` compares it
  * with Qdrant's own code.
  */
-export const emulatedVersion = '1.19.1';
+const emulatedVersion = '1.19.1';
 
 export interface LocalQdrantClientOptions {
   /**

@@ -14,7 +14,7 @@ export const modelFileNames: Readonly<Record<Dtype, readonly string[]>> = {
 };
 
 /** @param arch - As `process.arch` has it. */
-export function int8Names(arch: string): readonly string[] {
+function int8Names(arch: string): readonly string[] {
   const arm = ['onnx/model_qint8_arm64.onnx'];
   const intel = ['onnx/model_qint8_avx512_vnni.onnx', 'onnx/model_qint8_avx512.onnx', 'onnx/model_quint8_avx2.onnx'];
   const any = ['onnx/model_int8.onnx', 'onnx/model_quantized.onnx', 'onnx/model_uint8.onnx'];

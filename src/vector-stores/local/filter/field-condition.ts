@@ -82,7 +82,7 @@ function ofElements(check: ValueCheck): FieldTest {
   return { check: (values) => someElement(values, check) };
 }
 
-export function someElement(values: readonly unknown[], check: ValueCheck): boolean {
+function someElement(values: readonly unknown[], check: ValueCheck): boolean {
   return values.some((value) => (Array.isArray(value) ? value.some(check) : check(value)));
 }
 
