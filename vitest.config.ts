@@ -5,14 +5,13 @@ import { defineConfig } from 'vitest/config';
 const onServer = process.env.QDRANT_URL !== undefined;
 
 /** The tests of one kind: `npm run test:unit`, or `npx vitest run --project integration qdrant` for a part. */
-const project = (name: string, timeoutMs: number, isolate = true) => ({
+const project = (name: string, timeoutMs: number) => ({
   extends: true as const,
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
     testTimeout: timeoutMs,
     hookTimeout: Math.max(timeoutMs, 30_000),
-    isolate,
   },
 });
 
@@ -24,8 +23,7 @@ export default defineConfig({
     // Some tests load onnxruntime themselves; see src/providers/sentence-transformers/threads/runtime-telemetry.ts.
     env: { ORT_DISABLE_TELEMETRY: '1' },
     projects: [
-      // One module graph for all files of a worker: half the time. So a unit test mocks no module (a test checks that).
-      project('unit', 20_000, false),
+      project('unit', 20_000),
       project('contract', onServer ? 600_000 : 120_000),
       project('integration', onServer ? 600_000 : 180_000),
       project('package', 180_000),

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { HybridProviderManager } from '#src/core/calls/hybrid-provider-manager.js';
 import { ProviderFactory } from '#src/core/routing/provider-factory.js';
+import { sentenceTransformersKind } from '#src/providers/sentence-transformers/kind.js';
 import { SentenceTransformersProvider } from '#src/providers/sentence-transformers/provider.js';
 import { WexGatewayProvider } from '#src/providers/wex-gateway/provider.js';
 import { MemoryIntegrationRepository } from '#src/repositories/memory/memory-integration-repository.js';
@@ -15,7 +16,7 @@ const gateway = new WexGatewayProvider({
 const local = new SentenceTransformersProvider();
 const repository = new MemoryIntegrationRepository({});
 const manager = new HybridProviderManager({
-  factory: new ProviderFactory({ repository, kinds: [] }),
+  factory: new ProviderFactory({ repository, kinds: [sentenceTransformersKind()] }),
 });
 
 const calls: Record<string, (options: never) => unknown> = {
