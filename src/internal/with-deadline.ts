@@ -1,5 +1,8 @@
 import { onAbort } from './on-abort.js';
 
+/** A longer timer fires at once: Node keeps the delay in 31 bits. */
+export const longestTimerMs = 2 ** 31 - 1;
+
 export interface DeadlineOptions {
   readonly timeoutMs: number;
   /** Any of these ends the wait; its reason is thrown untouched. */

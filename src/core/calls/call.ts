@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { AiProviderError, InvalidInputError } from '../../errors.js';
 import { describeValue, isRecord, requireTenantId } from '../../internal/validate.js';
+import { longestTimerMs } from '../../internal/with-deadline.js';
 import type { CallPurpose } from '../ports/call-options.js';
 import type { UsageOperation } from '../ports/usage-recorder.js';
 import { Account } from './account.js';
@@ -31,9 +32,6 @@ export interface CallDescription {
 
 const mostTags = 16;
 const longestTagText = 256;
-/** A longer timer fires at once: Node keeps the delay in 31 bits. */
-const longestTimeoutMs = 2 ** 31 - 1;
-
 /** The call that the current asynchronous work belongs to. */
 const currentCall = new AsyncLocalStorage<Call>();
 
@@ -66,7 +64,7 @@ export class Call {
     this.tags = checkTags(tags);
     this.#callerSignal = signal;
     if (timeoutMs === undefined) return;
-    if (typeof timeoutMs !== 'number' || !(timeoutMs > 0 && timeoutMs <= longestTimeoutMs)) {
+    if (typeof timeoutMs !== 'number' || !(timeoutMs > 0 && timeoutMs <= longestTimerMs)) {
       const got = describeValue(timeoutMs);
       throw new InvalidInputError(`Expected \`timeoutMs\` to be a number above 0 and below 24 days, got ${got}.`);
     }

@@ -4,6 +4,7 @@ import type { UsageRecorder } from '../../core/ports/usage-recorder.js';
 import { InvalidInputError } from '../../errors.js';
 import { requireKnownKeys } from '../../internal/known-keys.js';
 import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../internal/validate.js';
+import { longestTimerMs } from '../../internal/with-deadline.js';
 import { type Dtype, dtypes } from './dtype.js';
 import { defaultCacheFolder } from './model/cache-folder.js';
 import type { DownloadProgress } from './model/hub/hub-settings.js';
@@ -137,9 +138,6 @@ const optionNames = {
   usageRecorder: true,
   logger: true,
 } as const;
-
-/** Node's timers take no more: a longer one would end at once. */
-const longestTimerMs = 2 ** 31 - 1;
 
 /** @throws {@link InvalidInputError} that names the option, what was expected and what came. */
 export function resolveOptions(options: SentenceTransformersOptions): ResolvedOptions {

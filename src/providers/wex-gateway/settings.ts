@@ -1,5 +1,6 @@
 import type { TaskTier } from '../../core/routing/task-complexity.js';
 import { isRecord } from '../../internal/validate.js';
+import { longestTimerMs } from '../../internal/with-deadline.js';
 
 /**
  * Parameters of generated text that a row, a model of a row, or a call may set. In a row, under the names in
@@ -157,9 +158,6 @@ export interface WexGatewaySettings extends TextSettings {
    */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
-
-/** A longer timer fires at once: Node keeps the delay in 31 bits. */
-export const longestTimerMs = 2 ** 31 - 1;
 
 interface Rule {
   /** The key in `ai_model_config`. */

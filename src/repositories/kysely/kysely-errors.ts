@@ -1,4 +1,6 @@
+import type { CallOptions } from '../../core/ports/call-options.js';
 import { AiProviderError, RepositoryError } from '../../errors.js';
+import { rejectOnAbort } from '../../internal/reject-on-abort.js';
 
 interface Reason {
   readonly text: string;
@@ -84,4 +86,23 @@ function readText(error: unknown, key: string): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   const value = (error as Record<string, unknown>)[key];
   return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/**
+ * The driver cannot be told to stop: an aborted call rejects at once, and what was sent is carried out or not by the
+ * database alone.
+ */
+export async function runQuery<Result>(
+  operation: string,
+  options: CallOptions,
+  query: () => Promise<Result>,
+): Promise<Result> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  try {
+    return await rejectOnAbort(query(), signal);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw toRepositoryError(operation, error);
+  }
 }

@@ -10,10 +10,9 @@ import type {
 import type { UsageGroup, UsageQuery } from '../../core/ports/usage-reader.js';
 import { defaultLocalIntegration } from '../../core/routing/default-local-integration.js';
 import { InvalidInputError, RepositoryError } from '../../errors.js';
-import { rejectOnAbort } from '../../internal/reject-on-abort.js';
 import { describeValue, requirePositiveInteger, requireTenantId } from '../../internal/validate.js';
 import { type IntegrationMapping, type ResolvedMapping, resolveMapping } from './integration-mapping.js';
-import { toRepositoryError } from './kysely-errors.js';
+import { runQuery } from './kysely-errors.js';
 import type { KyselyHandle, KyselyHandles } from './kysely-handle.js';
 import {
   type IntegrationRow,
@@ -78,7 +77,7 @@ export class KyselyIntegrationRepository implements IntegrationRepository {
 
   async listActiveIntegrations(tenantId: number, options: CallOptions = {}): Promise<readonly Integration[]> {
     requireColumnId(requireTenantId(tenantId), 'tenantId');
-    const rows = await run('listActiveIntegrations', options, () =>
+    const rows = await runQuery('listActiveIntegrations', options, () =>
       this.#select(this.#read, tenantId).where('active', '=', true).orderBy('id').execute(),
     );
     return rows.map((row) => toIntegration(row, this.#mapping));
@@ -91,7 +90,7 @@ export class KyselyIntegrationRepository implements IntegrationRepository {
   ): Promise<Integration | undefined> {
     requireColumnId(requireTenantId(tenantId), 'tenantId');
     requireColumnId(requirePositiveInteger(integrationId, 'integrationId'), 'integrationId');
-    const row = await run('findIntegration', options, () =>
+    const row = await runQuery('findIntegration', options, () =>
       this.#select(this.#read, tenantId).where('id', '=', integrationId).executeTakeFirst(),
     );
     return row && toIntegration(row, this.#mapping);
@@ -103,7 +102,7 @@ export class KyselyIntegrationRepository implements IntegrationRepository {
    */
   async createDefaultLocalIntegration(tenantId: number, options: CallOptions = {}): Promise<Integration> {
     requireColumnId(requireTenantId(tenantId), 'tenantId');
-    const row = await run('createDefaultLocalIntegration', options, async () => {
+    const row = await runQuery('createDefaultLocalIntegration', options, async () => {
       const existing = await this.#findLocal(this.#write, tenantId);
       if (existing !== undefined) return existing;
       options.signal?.throwIfAborted();
@@ -119,7 +118,7 @@ export class KyselyIntegrationRepository implements IntegrationRepository {
   /** Whether the table has a row of the tenant, of whatever type. */
   async tenantExists(tenantId: number, options: CallOptions = {}): Promise<boolean> {
     requireColumnId(requireTenantId(tenantId), 'tenantId');
-    const row = await run('tenantExists', options, () =>
+    const row = await runQuery('tenantExists', options, () =>
       this.#read.selectFrom('integrations').select('id').where('tenant_id', '=', tenantId).limit(1).executeTakeFirst(),
     );
     return row !== undefined;
@@ -141,7 +140,7 @@ export class KyselyIntegrationRepository implements IntegrationRepository {
     operation = 'recordUsageRows',
   ): Promise<void> {
     for (const { tenantId } of rows) requireColumnId(requireTenantId(tenantId), 'tenantId');
-    await run(operation, options, () => insertUsageRows(this.#write, rows, options));
+    await runQuery(operation, options, () => insertUsageRows(this.#write, rows, options));
   }
 
   #select(db: Kysely<Tables>, tenantId: number) {
@@ -190,7 +189,7 @@ export class KyselyIntegrationRepository implements IntegrationRepository {
    */
   async readUsage(query: UsageQuery, options: CallOptions = {}): Promise<UsageGroup[]> {
     if (query.tenantId !== undefined) requireColumnId(requireTenantId(query.tenantId), 'tenantId');
-    return run('readUsage', options, () => readUsage(this.#read, query));
+    return runQuery('readUsage', options, () => readUsage(this.#read, query));
   }
 }
 
@@ -216,21 +215,6 @@ function notVisible(): RepositoryError {
       'Call it outside the transaction, or use READ COMMITTED.',
     { operation, isRetryable: false, cause: undefined },
   );
-}
-
-/**
- * The driver cannot be told to stop: an aborted call rejects at once, and what was sent is carried out or not by the
- * database alone.
- */
-async function run<Result>(operation: string, options: CallOptions, query: () => Promise<Result>): Promise<Result> {
-  const { signal } = options;
-  signal?.throwIfAborted();
-  try {
-    return await rejectOnAbort(query(), signal);
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw toRepositoryError(operation, error);
-  }
 }
 
 function requireColumnId(id: number, name: string): void {

@@ -2,9 +2,9 @@ import type { Kysely } from 'kysely';
 import type { CallOptions } from '../../core/ports/call-options.js';
 import type { DeadLetter, SyncCheckpoint, SyncStore, SyncTable } from '../../core/ports/sync-store.js';
 import { InvalidInputError } from '../../errors.js';
-import { rejectOnAbort } from '../../internal/reject-on-abort.js';
+import { takeSlices } from '../../internal/slices.js';
 import { describeValue } from '../../internal/validate.js';
-import { toRepositoryError } from './kysely-errors.js';
+import { runQuery } from './kysely-errors.js';
 import type { KyselyHandle } from './kysely-handle.js';
 
 interface SyncTables {
@@ -44,7 +44,7 @@ export class KyselySyncStore implements SyncStore {
   /** Makes the two tables unless they exist. */
   static async createTables(db: KyselyHandle): Promise<void> {
     const { schema } = requireHandle(db);
-    await run('createTables', {}, async () => {
+    await runQuery('createTables', {}, async () => {
       await schema
         .createTable('ai_sync_checkpoints')
         .ifNotExists()
@@ -69,7 +69,7 @@ export class KyselySyncStore implements SyncStore {
   }
 
   async loadCheckpoint(table: SyncTable, options: CallOptions = {}): Promise<SyncCheckpoint | undefined> {
-    return run('loadCheckpoint', options, () =>
+    return runQuery('loadCheckpoint', options, () =>
       this.#db
         .selectFrom('ai_sync_checkpoints')
         .select('cursor')
@@ -84,7 +84,7 @@ export class KyselySyncStore implements SyncStore {
     checkpoint: SyncCheckpoint | undefined,
     options: CallOptions = {},
   ): Promise<void> {
-    await run<unknown>('saveCheckpoint', options, () => {
+    await runQuery<unknown>('saveCheckpoint', options, () => {
       if (checkpoint === undefined) {
         return this.#db
           .deleteFrom('ai_sync_checkpoints')
@@ -102,7 +102,7 @@ export class KyselySyncStore implements SyncStore {
   }
 
   async listDeadLetters({ tenantId, tableName }: SyncTable, options: CallOptions = {}): Promise<DeadLetter[]> {
-    const rows = await run('listDeadLetters', options, () =>
+    const rows = await runQuery('listDeadLetters', options, () =>
       this.#db
         .selectFrom('ai_sync_dead_letters')
         .select(['record_key as key', 'code', 'reason', 'text_hash as hash', 'attempts'])
@@ -122,7 +122,7 @@ export class KyselySyncStore implements SyncStore {
     letters: readonly DeadLetter[],
     options: CallOptions = {},
   ): Promise<void> {
-    for (const part of parts(letters)) {
+    for await (const part of takeSlices(letters, rowsPerStatement)) {
       const rows = part.map(({ recordId, code, reason, textHash, attempts }) => ({
         tenant_id: tenantId,
         table_name: tableName,
@@ -132,7 +132,7 @@ export class KyselySyncStore implements SyncStore {
         text_hash: textHash,
         attempts,
       }));
-      await run('saveDeadLetters', options, () =>
+      await runQuery('saveDeadLetters', options, () =>
         this.#db
           .insertInto('ai_sync_dead_letters')
           .values(rows)
@@ -154,9 +154,9 @@ export class KyselySyncStore implements SyncStore {
     recordIds: readonly (string | number)[],
     options: CallOptions = {},
   ): Promise<void> {
-    for (const part of parts(recordIds)) {
+    for await (const part of takeSlices(recordIds, rowsPerStatement)) {
       const keys = part.map((recordId) => JSON.stringify(recordId));
-      await run('removeDeadLetters', options, () =>
+      await runQuery('removeDeadLetters', options, () =>
         this.#db
           .deleteFrom('ai_sync_dead_letters')
           .where('tenant_id', '=', tenantId)
@@ -171,20 +171,4 @@ export class KyselySyncStore implements SyncStore {
 function requireHandle(db: KyselyHandle): Kysely<SyncTables> {
   if (typeof db?.selectFrom === 'function') return db as unknown as Kysely<SyncTables>;
   throw new InvalidInputError(`Expected \`db\` to be a Kysely handle or transaction, got ${describeValue(db)}.`);
-}
-
-function* parts<Value>(values: readonly Value[]): Generator<readonly Value[]> {
-  for (let start = 0; start < values.length; start += rowsPerStatement) {
-    yield values.slice(start, start + rowsPerStatement);
-  }
-}
-
-async function run<Value>(operation: string, { signal }: CallOptions, query: () => Promise<Value>): Promise<Value> {
-  signal?.throwIfAborted();
-  try {
-    return await rejectOnAbort(query(), signal);
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw toRepositoryError(operation, error);
-  }
 }

@@ -1,19 +1,10 @@
 import Big from 'big.js';
+import type { TokenCounts } from '../../../core/cost/cost.js';
 import type { UsageEvent } from '../../../core/ports/usage-recorder.js';
 import { isRecord } from '../../../internal/validate.js';
 
 /** The token counts of an answer, and what it cost if the gateway says so. */
-export type ReportedUsage = Pick<
-  UsageEvent,
-  | 'inputTokens'
-  | 'outputTokens'
-  | 'cachedInputTokens'
-  | 'cacheWriteTokens'
-  | 'reasoningTokens'
-  | 'audioInputTokens'
-  | 'audioOutputTokens'
-  | 'reportedCost'
->;
+export type ReportedUsage = TokenCounts & Pick<UsageEvent, 'reportedCost'>;
 
 export const unknownUsage: ReportedUsage = { inputTokens: null, outputTokens: null };
 

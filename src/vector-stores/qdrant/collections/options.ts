@@ -65,14 +65,10 @@ const hnsw = { m: 16, ef_construct: 100, full_scan_threshold: 10_000 };
 /** One graph a tenant instead of one for all: a search never walks through another tenant's vectors. */
 const tenantHnsw = { ...hnsw, m: 0, payload_m: 16 };
 
-interface Storage {
-  readonly onDiskVectors?: boolean | undefined;
-  readonly onDiskPayload?: boolean | undefined;
-  readonly quantization?: Quantization | undefined;
-  readonly shardNumber?: number | undefined;
-  readonly replicationFactor?: number | undefined;
-  readonly writeConsistencyFactor?: number | undefined;
-}
+type Storage = Pick<
+  QdrantCollectionOptions,
+  'onDiskVectors' | 'onDiskPayload' | 'quantization' | 'shardNumber' | 'replicationFactor' | 'writeConsistencyFactor'
+>;
 
 const presets: Readonly<Record<CollectionPreset, Storage>> = {
   small: {},

@@ -3,6 +3,7 @@ import { type Logger, toLogger } from '../../../core/ports/logger.js';
 import { AiProviderError, InvalidInputError } from '../../../errors.js';
 import { requireKnownKeys } from '../../../internal/known-keys.js';
 import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../../internal/validate.js';
+import { longestTimerMs } from '../../../internal/with-deadline.js';
 import type { QdrantClientLike } from '../../qdrant-api.js';
 import type { Clock } from './clock.js';
 
@@ -224,7 +225,7 @@ function requireFunction<Value>(value: Value, name: string): Value {
 function requireTimeout(value: unknown): number {
   const timeoutMs = requirePositiveInteger(value, 'timeoutMs');
   // A longer timer fires at once.
-  if (timeoutMs <= 2 ** 31 - 1) return timeoutMs;
+  if (timeoutMs <= longestTimerMs) return timeoutMs;
   throw new InvalidInputError(`Expected \`timeoutMs\` to be at most 2147483647, got ${timeoutMs}.`);
 }
 
