@@ -193,7 +193,7 @@ export class HybridProviderManager {
     const call = openTextCall(prompt, options);
     return this.#serve(call, async () => {
       const served = await this.#serveText(call, prompt, options, (candidate, textOptions, plan) =>
-        this.#gate.run(candidate, (provider) =>
+        this.#gate.run(candidate, 'text', (provider) =>
           this.#planner.attempt(candidate, 1, call.account, plan.reserve(candidate), async () => {
             if (provider.generateText !== undefined) return provider.generateText(prompt, textOptions);
             throw new ProviderError(`The provider ${provider.id} cannot generate text.`, {
@@ -255,7 +255,7 @@ export class HybridProviderManager {
     try {
       const served = await call.run(() =>
         this.#serveText(call, prompt, options, async (candidate, textOptions, plan) => {
-          const pass = await this.#gate.enter(candidate);
+          const pass = await this.#gate.enter(candidate, 'text');
           settleStream = reserveFor(call, candidate, plan, pass);
           try {
             return await openStream(pass, prompt, textOptions, (work) => call.run(work));
@@ -315,7 +315,7 @@ export class HybridProviderManager {
     isFallback: boolean,
   ): Promise<EmbeddingResult> {
     const ask = () =>
-      this.#gate.run(candidate, async (provider) => {
+      this.#gate.run(candidate, 'embedding', async (provider) => {
         const { share, missingCount } = vectors;
         const reservation = plan.reserve(candidate, share);
         return this.#planner.attempt(candidate, missingCount, call.account, reservation, () =>
@@ -423,12 +423,13 @@ export class HybridProviderManager {
     attempt: (candidate: Candidate, options: ProviderCallOptions, isFallback: boolean) => Promise<Result>,
   ): Promise<Served<Result>> {
     const { tenantId, purpose, signal } = call;
+    const operation = call.operation === 'embedding' ? 'embedding' : 'text';
     const served = await withFailover(
       first,
       this.#factory.fallbackChain(first, active, { signal }),
       (candidate, isFallback) => {
         call.signal?.throwIfAborted();
-        const hasFallback = this.#fallbacksAmong(active, candidate).some(canServe);
+        const hasFallback = this.#fallbacksAmong(active, candidate, operation).some(canServe);
         const usageRecorder = this.#factory.recorderFor(candidate, call);
         return attempt(candidate, { purpose, signal, hasFallback, usageRecorder }, isFallback);
       },
@@ -448,7 +449,7 @@ export class HybridProviderManager {
   }
 
   /** The fallbacks of a candidate that are active and not left alone, as far as the chain leads along active rows. */
-  #fallbacksAmong(active: readonly Candidate[], { integration }: Candidate): Candidate[] {
+  #fallbacksAmong(active: readonly Candidate[], { integration }: Candidate, operation: Operation): Candidate[] {
     const found: Candidate[] = [];
     const seen = new Set([integration.id]);
     let nextId = integration.fallbackIntegrationId;
@@ -456,7 +457,7 @@ export class HybridProviderManager {
       seen.add(nextId);
       const next = active.find((candidate) => candidate.integration.id === nextId);
       if (next === undefined) break;
-      if (next.problem === undefined && this.#gate.healthOf(next).circuit !== 'open') found.push(next);
+      if (next.problem === undefined && this.#gate.healthOf(next, operation).circuit !== 'open') found.push(next);
       nextId = next.integration.fallbackIntegrationId;
     }
     return found;

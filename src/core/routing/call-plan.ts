@@ -141,7 +141,7 @@ export class CallPlanner {
       estimatedCost: cost === null ? null : Number(cost),
       isAffordable: this.#options.budgets.allows(tenantId, limits, estimateOf(candidate, work)),
       budgetLeft,
-      circuit: this.#options.gate.healthOf(candidate).circuit,
+      circuit: this.#options.gate.healthOf(candidate, work.operation).circuit,
       latencyMs: this.#latencies.get(integration.id) ?? null,
       queuedTexts: this.#queued.get(integration.id) ?? 0,
     };

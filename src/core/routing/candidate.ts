@@ -12,7 +12,7 @@ export interface Candidate {
   readonly fingerprint: string;
   /** @internal Its type is one of a package whose types a host need not have. */
   readonly prices: PriceList;
-  /** What the row says that its tenant may spend. */
+  /** @internal What the row says that its tenant may spend; of such a type too. */
   readonly limits: readonly BudgetLimit[];
   /**
    * Why the row cannot be used, if it cannot. A broken row is a candidate with a problem and no error for its

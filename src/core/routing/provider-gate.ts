@@ -1,5 +1,5 @@
 import { type AiProviderErrorCode, isAiProviderError, ProviderError } from '../../errors.js';
-import type { AiProvider } from '../ports/provider-kind.js';
+import type { AiProvider, Operation } from '../ports/provider-kind.js';
 import type { Candidate } from './candidate.js';
 import { CircuitBreaker, type CircuitBreakerOptions, type CircuitState } from './circuit-breaker.js';
 import { circuitEffectOf } from './error-policy.js';
@@ -14,6 +14,7 @@ export interface CircuitHealth {
 
 interface Circuit {
   readonly tenantId: number;
+  readonly integrationId: number;
   /** Of the row's version that failed: a corrected row starts with a closed circuit. */
   readonly fingerprint: string;
   readonly breaker: CircuitBreaker;
@@ -27,11 +28,15 @@ export interface Pass {
   settle(error?: unknown): void;
 }
 
-/** The way to a provider: makes it, and keeps callers away from one that keeps failing. */
+/**
+ * The way to a provider: makes it, and keeps callers away from one that keeps failing. Embeddings and text have a circuit
+ * each: a server whose embedding model fails may still write text.
+ */
 export class ProviderGate {
   readonly #factory: ProviderFactory;
   readonly #breakerOptions: CircuitBreakerOptions | undefined;
-  readonly #circuits = new Map<number, Circuit>();
+  /** By integration and operation. */
+  readonly #circuits = new Map<string, Circuit>();
 
   constructor(factory: ProviderFactory, breakerOptions: CircuitBreakerOptions | undefined) {
     this.#factory = factory;
@@ -39,8 +44,12 @@ export class ProviderGate {
   }
 
   /** @throws `circuit_open` without asking the provider, or what `work` throws. */
-  async run<Result>(candidate: Candidate, work: (provider: AiProvider) => Promise<Result>): Promise<Result> {
-    const pass = await this.enter(candidate);
+  async run<Result>(
+    candidate: Candidate,
+    operation: Operation,
+    work: (provider: AiProvider) => Promise<Result>,
+  ): Promise<Result> {
+    const pass = await this.enter(candidate, operation);
     try {
       const result = await work(pass.provider);
       pass.settle();
@@ -55,9 +64,9 @@ export class ProviderGate {
    * For work that goes on after its first answer: whoever enters settles the pass.
    * @throws As {@link ProviderGate.run} does.
    */
-  async enter(candidate: Candidate): Promise<Pass> {
+  async enter(candidate: Candidate, operation: Operation): Promise<Pass> {
     const provider = await this.#factory.providerFor(candidate);
-    const circuit = this.#circuitOf(candidate);
+    const circuit = this.#circuitOf(candidate, operation);
     const waitMs = circuit.breaker.acquire();
     if (waitMs > 0) {
       const why = circuit.lastError === null ? '' : ` The latest failure: ${circuit.lastError.message}`;
@@ -77,29 +86,48 @@ export class ProviderGate {
     };
   }
 
-  healthOf({ integration, fingerprint }: Candidate): CircuitHealth {
-    const circuit = this.#circuits.get(integration.id);
-    if (circuit?.fingerprint !== fingerprint) return { circuit: 'closed', lastError: null };
-    return { circuit: circuit.breaker.state, lastError: circuit.lastError };
+  /** Of one operation, or of the one that is worse off. */
+  healthOf({ integration, fingerprint }: Candidate, operation?: Operation): CircuitHealth {
+    const asked = operation === undefined ? operations : [operation];
+    const [worst] = asked
+      .flatMap((each) => this.#circuits.get(keyOf(integration.id, each)) ?? [])
+      .filter((circuit) => circuit.fingerprint === fingerprint)
+      .toSorted((a, b) => severityOf(b) - severityOf(a));
+    if (worst === undefined) return { circuit: 'closed', lastError: null };
+    return { circuit: worst.breaker.state, lastError: worst.lastError };
   }
 
   /** Forgets the circuits of a tenant's integrations that are no longer active. */
   retain(tenantId: number, candidates: readonly Candidate[]): void {
-    for (const [id, circuit] of this.#circuits) {
-      const isGone = circuit.tenantId === tenantId && !candidates.some(({ integration }) => integration.id === id);
-      if (isGone) this.#circuits.delete(id);
+    const active = new Set(candidates.map(({ integration }) => integration.id));
+    for (const [key, circuit] of this.#circuits) {
+      if (circuit.tenantId === tenantId && !active.has(circuit.integrationId)) this.#circuits.delete(key);
     }
   }
 
-  #circuitOf({ integration, fingerprint }: Candidate): Circuit {
-    let circuit = this.#circuits.get(integration.id);
+  #circuitOf({ integration, fingerprint }: Candidate, operation: Operation): Circuit {
+    const { id: integrationId, tenantId } = integration;
+    const key = keyOf(integrationId, operation);
+    let circuit = this.#circuits.get(key);
     if (circuit?.fingerprint !== fingerprint) {
       const breaker = new CircuitBreaker(this.#breakerOptions);
-      circuit = { tenantId: integration.tenantId, fingerprint, breaker, lastError: null };
-      this.#circuits.set(integration.id, circuit);
+      circuit = { tenantId, integrationId, fingerprint, breaker, lastError: null };
+      this.#circuits.set(key, circuit);
     }
     return circuit;
   }
+}
+
+const operations: readonly Operation[] = ['embedding', 'text'];
+const statesByHealth: readonly CircuitState[] = ['closed', 'half_open', 'open'];
+
+function keyOf(integrationId: number, operation: Operation): string {
+  return `${integrationId}:${operation}`;
+}
+
+/** An open circuit before a half-open one, and a failure before none. */
+function severityOf({ breaker, lastError }: Circuit): number {
+  return 2 * statesByHealth.indexOf(breaker.state) + (lastError === null ? 0 : 1);
 }
 
 function report(circuit: Circuit, error: unknown): void {
