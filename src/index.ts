@@ -153,7 +153,7 @@ export type { FetchLike, WexGatewayOptions } from './providers/wex-gateway/optio
 export { WexGatewayProvider } from './providers/wex-gateway/provider.js';
 export type { ModelWithSettings, TextSettings, WexGatewaySettings } from './providers/wex-gateway/settings.js';
 export type { IntegrationMapping } from './repositories/kysely/integration-mapping.js';
-export type { KyselyHandle } from './repositories/kysely/kysely-handle.js';
+export type { KyselyHandle, KyselyHandles } from './repositories/kysely/kysely-handle.js';
 export { KyselyIntegrationRepository } from './repositories/kysely/kysely-integration-repository.js';
 export { KyselySyncStore } from './repositories/kysely/kysely-sync-store.js';
 export {
