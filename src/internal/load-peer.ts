@@ -56,3 +56,14 @@ function isInstalled(name: string): boolean {
     return (error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND';
   }
 }
+
+/**
+ * The function itself, so that a bundler does not read the call. Turbopack takes `new Worker(file)` or `resolve(folder)`
+ * with a path that it cannot know for every file next to this one, and then fails on declarations among them.
+ *
+ * @example
+ * const absolute = untraced(resolve)(folder);
+ */
+export function untraced<Called extends object>(called: Called): Called {
+  return Object(called) as Called;
+}

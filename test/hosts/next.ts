@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
-import { cp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HostRun } from './hosts.js';
@@ -8,8 +9,8 @@ import { expectOutput, runIn } from './tools.js';
 
 /**
  * Next.js builds a route handler that embeds in its own process, with Turbopack and with webpack, and what it puts into
- * `standalone` serves from a folder that has nothing else: the worker, onnxruntime's binary, the tokenizer and the
- * weights are found by its tracing.
+ * `standalone` serves from a folder that has nothing else: the configuration lists
+ * what only the threads load.
  */
 export async function tryNext({ folder }: HostRun): Promise<void> {
   const app = join(folder, 'next');
@@ -18,9 +19,14 @@ export async function tryNext({ folder }: HostRun): Promise<void> {
   for (const bundler of ['--turbopack', '--webpack']) {
     await rm(join(app, '.next'), { recursive: true, force: true });
     await runIn(app, ['node', 'node_modules/next/dist/bin/next', 'build', bundler], { limitMs: 400_000 });
-    const alone = join(folder, `alone${bundler}`);
-    await cp(join(app, '.next/standalone'), alone, { recursive: true, verbatimSymlinks: true });
-    expectOutput(await served(alone), '"dimension":384');
+    // Not inside of `folder`, whose node_modules would be found from there.
+    const alone = await mkdtemp(join(tmpdir(), 'next-standalone-'));
+    try {
+      await cp(join(app, '.next/standalone'), alone, { recursive: true, verbatimSymlinks: true });
+      expectOutput(await served(alone), '"dimension":384');
+    } finally {
+      await rm(alone, { recursive: true, force: true });
+    }
   }
 }
 

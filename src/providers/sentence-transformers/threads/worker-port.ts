@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { isMainThread, Worker } from 'node:worker_threads';
 import { AiProviderError } from '../../../errors.js';
+import { untraced } from '../../../internal/load-peer.js';
 import { guardWorker } from './native-guard.js';
 import { silenceRuntimeTelemetry } from './runtime-telemetry.js';
 import { workerFile } from './worker-file.js';
@@ -47,7 +48,7 @@ function startThread(file: string, { onMessage, onEnd }: WorkerEvents): WorkerPo
   const guard = guardWorker();
   let worker: Worker;
   try {
-    worker = new Worker(file, { name: 'pulse-embedding', workerData: guard.state, ...threadArguments() });
+    worker = new (untraced(Worker))(file, { name: 'pulse-embedding', workerData: guard.state, ...threadArguments() });
   } catch (error) {
     guard.release();
     throw error;
@@ -76,7 +77,7 @@ function threadArguments(): { readonly execArgv?: string[] } {
 
 function startProcess(file: string, { onMessage, onEnd }: WorkerEvents): WorkerPort {
   // Not what the host's thread was started with: it names loaders and inspectors of that thread.
-  const child = fork(file, [], {
+  const child = untraced(fork)(file, [], {
     execArgv: [],
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

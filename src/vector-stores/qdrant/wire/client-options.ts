@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { type Logger, toLogger } from '../../../core/ports/logger.js';
 import { AiProviderError, InvalidInputError } from '../../../errors.js';
 import { requireKnownKeys } from '../../../internal/known-keys.js';
+import { untraced } from '../../../internal/load-peer.js';
 import { describeValue, requireNonEmptyString, requirePositiveInteger } from '../../../internal/validate.js';
 import { longestTimerMs } from '../../../internal/with-deadline.js';
 import type { QdrantClientLike } from '../../qdrant-api.js';
@@ -136,7 +137,7 @@ function resolveLocation(location: unknown): string {
   const given = requireNonEmptyString(location, 'location');
   if (given === ':memory:') return given;
   // Mistyped, these would become folders of such names.
-  if (given.trim() !== '' && given.trim().toLowerCase() !== ':memory:') return resolve(given);
+  if (given.trim() !== '' && given.trim().toLowerCase() !== ':memory:') return untraced(resolve)(given);
   throw new InvalidInputError("Expected `location` to be a folder, or ':memory:' in lower case without blanks.");
 }
 
